@@ -1,0 +1,83 @@
+# Everything a person or CI does here. `make` alone lists it.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench collector docs fmt lock proto clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/runtime.stamp
+DEV := $(VENV)/dev.stamp
+PROTO := $(VENV)/proto.stamp
+PROTOS := $(wildcard proto/halo/v1/*.proto)
+CODE := halo_otel tests proto .ci
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock" --quiet
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## show it: real and generated traces, planted faults, what is found (needs Python 3.11+)
+	@collector=$$(.ci/collector/build --path); \
+	if [ -x "$$collector" ]; then set -- --collector "$$collector"; else set --; fi; \
+	exec $(BIN)/halo-otel demo "$$@"
+
+test: $(PROTO) ## all tests; those that need the Collector are skipped without Go, but never in CI
+	@.ci/collector/build >/dev/null || { [ $$? -eq 69 ] && [ -z "$$CI" ]; }
+	$(BIN)/python -m pytest
+
+check: $(PROTO) ## format, lint, types, imports: fast
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy halo_otel tests
+	$(BIN)/lint-imports
+
+bench: $(PROTO) ## measure this machine; takes minutes
+	@.ci/collector/build >/dev/null
+	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+collector: ## build the pinned Collector for tests and demo, once, outside the checkout (needs Go)
+	@.ci/collector/build
+
+docs: $(PROTO) ## write the generated parts of the README
+	$(BIN)/python .ci/docs.py
+
+fmt: $(DEV) ## format and mend what can be mended by a machine
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lock: $(DEV) ## resolve the dependencies of pyproject.toml anew into both lock files
+	$(LOCK) --upgrade --output-file requirements.lock
+	$(LOCK) --upgrade --extra postgres --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
+
+proto: $(DEV) ## compile proto/ into halo_otel/_pb
+	$(BIN)/python proto/hatch_build.py
+
+clean: ## remove everything that was made here; the Collector stays in its cache
+	rm -rf $(VENV) dist build halo_otel/_pb .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find halo_otel tests proto -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that is new enough; PYTHON=… to choose one.
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			$$python -m venv $(VENV) && exit || { rm -rf $(VENV); exit 1; }; \
+		fi; \
+	done; \
+	echo "halo-otel needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/it" >&2; exit 1
+
+# What runs the service, and no more: enough for the demo.
+$(RUNTIME): requirements.lock pyproject.toml proto/hatch_build.py $(PROTOS) | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(RUNTIME)
+
+$(PROTO): $(DEV) $(PROTOS) proto/hatch_build.py
+	$(BIN)/python proto/hatch_build.py
+	@touch $@

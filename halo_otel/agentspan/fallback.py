@@ -1,0 +1,17 @@
+"""Generic keys that no dialect owns, read last and on every span, also where no dialect is known."""
+
+from typing import Any, Final
+
+from halo_otel.agentspan.source import Dialect
+from halo_otel.agentspan.values import label
+from halo_otel.model.facts import SpanKind
+
+DIALECT: Final = Dialect(name="fallback")
+
+
+def tool_kind(value: Any) -> SpanKind | None:
+    """Something that names a tool is a tool span, where nothing else says what it is.
+
+    An agent's name makes no agent span: `agent.name` is also what ECS calls a monitoring agent.
+    """
+    return SpanKind.TOOL if label(value) else None

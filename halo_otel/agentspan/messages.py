@@ -1,0 +1,110 @@
+"""Chat messages, in every shape they are recorded in, to the text a person would read.
+
+Shapes: OTel's `[{role, parts: [{type, content}]}]` (1.37 and later), OpenAI's
+`[{role, content, tool_calls}]` with `content` text or a list of `{type, text}`, and Bedrock's
+content blocks `[{text}, {toolUse: {name, input}}]`, which Strands writes. What is not message-shaped
+is taken as it is.
+"""
+
+from typing import Any, Final, TypeAlias
+
+from halo_otel.agentspan.values import decoded, payload, text
+
+Message: TypeAlias = dict[str, Any]
+
+_TEXT_TYPES: Final = (None, "text", "input_text", "output_text")
+
+
+def given(value: Any) -> str | None:
+    """What was asked: the text of the last user message that has any, else the last message's text
+    or the tool results it consists of.
+    """
+    messages = _messages(value)
+    if not messages:
+        return payload(value)
+    for message in reversed(messages):
+        if message["role"] == "user" and (said := _said(message)):
+            return said
+    return _said(messages[-1]) or _returned(messages[-1])
+
+
+def answered(value: Any) -> str | None:
+    """What was answered: the text of the last message, or the tool calls it consists of."""
+    messages = _messages(value)
+    if not messages:
+        return payload(value)
+    return _said(messages[-1]) or _called(messages[-1])
+
+
+def finish_reason(value: Any) -> Any:
+    """The finish reason stated in the last message of `value`."""
+    if isinstance(value, str) and '"finish_reason"' not in value:
+        return None
+    messages = _messages(value)
+    return messages[-1].get("finish_reason") if messages else None
+
+
+def content_text(value: Any) -> str | None:
+    """The text of one message's content: plain, or blocks as JSON."""
+    found = decoded(value)
+    blocks = [found] if isinstance(found, dict) else found
+    if not isinstance(blocks, list):
+        return payload(value)
+    message = {"parts": blocks}
+    return _said(message) or _called(message) or payload(value)
+
+
+def _messages(value: Any) -> list[Message]:
+    found = decoded(value)
+    if isinstance(found, dict):
+        found = found.get("messages", [found])
+    if not isinstance(found, list):
+        return []
+    return [message for message in found if isinstance(message, dict) and "role" in message]
+
+
+def _said(message: Message) -> str | None:
+    content = message.get("parts", message.get("content"))
+    if isinstance(content, list):
+        return text("\n".join(piece for part in content if (piece := _piece(part))))
+    return text(content)
+
+
+def _piece(part: Any) -> str | None:
+    if isinstance(part, dict):
+        part = (
+            (part.get("content") or part.get("text")) if part.get("type") in _TEXT_TYPES else None
+        )
+    return part if isinstance(part, str) else None
+
+
+def _returned(message: Message) -> str | None:
+    """The tool results of `message`; Pydantic AI calls `result` what others call `response`."""
+    parts = message.get("parts")
+    results = [
+        result
+        for part in (parts if isinstance(parts, list) else ())
+        if isinstance(part, dict) and part.get("type") == "tool_call_response"
+        if (result := payload(part.get("response", part.get("result"))))
+    ]
+    return "\n".join(results) or None
+
+
+def _called(message: Message) -> str | None:
+    """The tool calls of `message` as `name(arguments)`, one to a line."""
+    lines = []
+    for key in ("parts", "content", "tool_calls"):
+        calls = message.get(key)
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict) and (line := _call(call)):
+                lines.append(line)
+    return "\n".join(lines) or None
+
+
+def _call(call: dict[str, Any]) -> str | None:
+    for inner in (call.get("function"), call.get("toolUse"), call):
+        if isinstance(inner, dict) and isinstance(name := inner.get("name"), str):
+            for key in ("arguments", "input"):
+                if key in inner:
+                    return f"{name}({payload(inner[key]) or ''})"
+    return None

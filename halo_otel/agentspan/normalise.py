@@ -1,0 +1,95 @@
+"""A span's agent facts, by the precedence table.
+
+Spans of one instrumentation have the same keys over and over. So the rows that can apply to a span
+are picked once per combination of known keys and kept; what is left per span is reading them.
+"""
+
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from halo_otel.agentspan import fallback
+from halo_otel.agentspan.precedence import DIALECTS, PRECEDENCE
+from halo_otel.agentspan.source import Parse, Read, Reading, Source
+from halo_otel.model.facts import AgentFacts, SpanKind
+from halo_otel.model.span import Span
+
+# One row as the loop below needs it: key, parse, read.
+_Row: TypeAlias = tuple[str, Parse | None, Read | None]
+# The rows that can apply to a span, fact by fact.
+_Plan: TypeAlias = tuple[tuple[str, tuple[_Row, ...]], ...]
+
+_KIND: Final = "kind"
+_EVENT: Final = "event:"
+# Every key that tells a dialect or is read by a row; the values do not matter.
+_KNOWN_KEYS: Final = dict.fromkeys(
+    {key for dialect in DIALECTS for key in dialect.markers}
+    | {row.key for rows in PRECEDENCE.values() for row in rows if row.parse is not None}
+)
+# Real combinations are hundreds; strangers' inventions must not fill the memory.
+_CACHE_ENTRIES_MAX: Final = 8192
+
+
+def normalise(span: Span) -> AgentFacts:
+    """The agent facts of `span`; what it does not say is `None`. Never raises."""
+    keys = frozenset(_KNOWN_KEYS.keys() & span.attributes.keys())
+    events = frozenset([event.name for event in span.events]) if span.events else frozenset()
+    dialects = _dialects(keys, events, span.scope.name)
+    reading = Reading(span, SpanKind.OTHER, {}, {})
+    _fill(reading, _plan(keys, events, dialects, None))
+    reading.kind = reading.facts.get(_KIND, SpanKind.OTHER)
+    _fill(reading, _plan(keys, events, dialects, reading.kind))
+    return AgentFacts(dialects=dialects, sources=reading.sources, **reading.facts)
+
+
+def _fill(reading: Reading, plan: _Plan) -> None:
+    """Add to `reading` every fact of `plan` that the span states."""
+    attributes, facts, sources = reading.span.attributes, reading.facts, reading.sources
+    for fact, rows in plan:
+        for key, parse, read in rows:
+            if parse is not None:
+                value = parse(attributes[key])
+            elif read is not None:
+                value = read(reading)
+            if value is not None:
+                facts[fact] = value
+                sources[fact] = sources.get(key, key)
+                break
+
+
+@lru_cache(_CACHE_ENTRIES_MAX)
+def _dialects(keys: frozenset[str], events: frozenset[str], scope_name: str) -> tuple[str, ...]:
+    """The dialects that a span with these keys, events and scope speaks, in order."""
+    return tuple(
+        dialect.name
+        for dialect in DIALECTS
+        if dialect.markers & keys
+        or dialect.event_markers & events
+        or scope_name.startswith(dialect.scopes)
+    )
+
+
+@lru_cache(_CACHE_ENTRIES_MAX)
+def _plan(
+    keys: frozenset[str],
+    events: frozenset[str],
+    dialects: tuple[str, ...],
+    kind: SpanKind | None,
+) -> _Plan:
+    """The rows that can apply to such a span: those for its kind, or without one the kind's own."""
+
+    def applies(row: Source) -> bool:
+        if row.dialect not in dialects and row.dialect != fallback.DIALECT.name:
+            return False
+        if row.kinds and kind not in row.kinds:
+            return False
+        if row.parse is not None:
+            return row.key in keys
+        return not row.key.startswith(_EVENT) or row.key.removeprefix(_EVENT) in events
+
+    plan = []
+    for fact, rows in PRECEDENCE.items():
+        if (fact == _KIND) == (kind is None):
+            plan.append(
+                (fact, tuple((row.key, row.parse, row.read) for row in rows if applies(row)))
+            )
+    return tuple((fact, rows) for fact, rows in plan if rows)

@@ -1,0 +1,135 @@
+"""Attribute values to facts. Every parser takes whatever stands there and returns None for "unknown".
+
+Unknown is also what was redacted or left empty: two redacted arguments are not equal arguments.
+"""
+
+import math
+import re
+from typing import Any, Final
+
+import orjson
+
+# What SDKs, the Collector's redaction and transform processors and agent frameworks write in place
+# of content; compared in lower case.
+_REDACTED: Final = frozenset(
+    {
+        "<redacted>",
+        "[redacted]",
+        "__redacted__",
+        "redacted",
+        "<filtered>",
+        "[filtered]",
+        "<not specified>",  # Google ADK
+        "<elided>",
+        "***",
+        "****",
+        "*****",
+        "********",
+    }
+)
+_REDACTED_CHARS_MAX: Final = 64
+_REDACTED_BEGINS: Final = frozenset("<[_*rR \t\n")
+_SCRUBBED: Final = "[Scrubbed due to"  # Logfire, followed by the pattern that matched
+_REDACTED_MEMBER: Final = re.compile(
+    r'"(?:<redacted>|\[redacted\]|__redacted__|\*{3,}|\[Scrubbed due to [^"]*)"', re.IGNORECASE
+)
+# Searching for these first is a hundred times cheaper than the expression.
+_REDACTED_HINTS: Final = ("REDACTED", "redacted", "Redacted", "***", _SCRUBBED)
+
+INT64_MAX: Final = 2**63 - 1
+# Parsing costs about 2 µs per KiB; a longer text is taken as it is.
+JSON_CHARS_MAX: Final = 1 << 20
+
+
+def text(value: Any) -> str | None:
+    """Text that says something, as it was recorded."""
+    if not isinstance(value, str) or not value:
+        return None
+    if value[0] in _REDACTED_BEGINS and _is_redacted(value):
+        return None
+    return None if value[0].isspace() and value.isspace() else value
+
+
+def _is_redacted(value: str) -> bool:
+    return len(value) <= _REDACTED_CHARS_MAX and (
+        value.strip().lower() in _REDACTED or value.startswith(_SCRUBBED)
+    )
+
+
+def label(value: Any) -> str | None:
+    """A name or an id: text without the space around it; a number is taken as its digits."""
+    if type(value) is int:
+        return str(value)
+    known = text(value)
+    return known.strip() if known else None
+
+
+def payload(value: Any) -> str | None:
+    """Arguments, results, content: text as it was recorded, anything structured as JSON."""
+    if isinstance(value, str):
+        return text(value)
+    if value is None or value == b"":
+        return None
+    if isinstance(value, bytes):
+        return text(value.decode("utf-8", "replace"))
+    try:
+        return orjson.dumps(value, default=_bytes_as_text).decode()
+    except (TypeError, RecursionError):  # text that is not Unicode, or nesting without end
+        return None
+
+
+def _bytes_as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    raise TypeError
+
+
+def arguments(value: Any) -> str | None:
+    """As `payload`; unknown also if a member of the object is redacted, for then it has no equal."""
+    known = payload(value)
+    if known is None or not any(hint in known for hint in _REDACTED_HINTS):
+        return known
+    return None if _REDACTED_MEMBER.search(known) else known
+
+
+def json_object(value: Any) -> str | None:
+    """As `arguments`, if it looks like a JSON object."""
+    known = payload(value)
+    return arguments(known) if known and known[0] == "{" and known.rstrip()[-1] == "}" else None
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens: a non-negative integer that fits 64 bits, also as text or as a double."""
+    if isinstance(value, str) and len(value) <= 19 and value.isdecimal():
+        value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= INT64_MAX else None
+
+
+def money(value: Any) -> float | None:
+    """An amount in USD: finite and not negative, also as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        amount = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None
+
+
+def decoded(value: Any) -> Any:
+    """What JSON text stands for, decoded at most twice, for some SDKs encode twice; else `value`.
+
+    Only text that begins like a JSON object, array or string is tried (conventions, precedence 1).
+    """
+    for _ in range(2):
+        if not isinstance(value, str) or value[:1] not in {"{", "[", '"'}:
+            break
+        if len(value) > JSON_CHARS_MAX:
+            break
+        try:
+            value = orjson.loads(value)
+        except ValueError:
+            break
+    return value

@@ -1,0 +1,93 @@
+"""Redundant calls: asked again, answered the same, with nothing written in between.
+
+detectors.md §2.3 #6. Only calls that do not write themselves count; interpreters (`bash`, `run_sql`)
+may write, so they neither count nor leave an answer valid. When the answers of one call differ within
+a stretch without writes, the call was watching something: polling, not redundancy.
+"""
+
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.profile import Profile
+from halo_otel.model.finding import Role, Subject
+from halo_otel.model.span import SpanId
+
+_REPEATS: Final = """
+with epochs as (
+  select *, sum((effect in ('write', 'opaque'))::integer) over (partition by t order by s) as epoch
+  from frame_call where not handoff),
+asked as (
+  select *, row_number() over w as time, first_value(s) over w as original
+  from epochs
+  where effect in ('read', 'unknown') and not failed and sig is not null and obs is not null
+  window w as (partition by t, epoch, sig order by s)
+  qualify min(obs) over (partition by t, epoch, sig) = max(obs) over (partition by t, epoch, sig))
+select asked.t, asked.service, asked.agent, asked.tool, asked.s, span.span_id, span.end_ns,
+       span.resource_id, original.span_id as original_span_id, original.end_ns as original_end_ns,
+       original.resource_id as original_resource, asked.tokens, asked.cost, asked.work_ns
+from asked join frame_span span using (s) join frame_span original on asked.original = original.s
+where asked.time > 1
+order by asked.t, asked.service, asked.agent, asked.tool, asked.s
+"""
+
+
+class _Repeat(NamedTuple):
+    t: int
+    service: str
+    agent: str
+    tool: str
+    s: int
+    span_id: str
+    end_ns: int
+    resource_id: int
+    original_span_id: str
+    original_end_ns: int
+    original_resource: int
+    tokens: int
+    cost: float
+    work_ns: int
+
+
+def redundant_call(frame: Frame, profile: Profile) -> list[Hit]:
+    """One hit per trace, agent and tool with at least one call that brought nothing new."""
+    rows = map(_Repeat._make, frame.con.execute(_REPEATS).fetchall())
+    return [_hit(list(same)) for _, same in groupby(rows, key=lambda row: row[:4])]
+
+
+def _hit(repeats: list[_Repeat]) -> Hit:
+    first = repeats[0]
+    return Hit(
+        detector="redundant_call",
+        category="redundant_call",
+        subject=Subject(service=first.service, agent=first.agent, tool=first.tool),
+        exposure=Group(first.service, first.agent, "tool", first.tool),
+        trace=first.t,
+        spots=(
+            Spot(
+                span_id=SpanId(first.span_id),
+                role=Role.CAUSE,
+                note="asked again with the same arguments, answered the same",
+                time_ns=first.end_ns,
+                resource_id=first.resource_id,
+            ),
+            Spot(
+                span_id=SpanId(first.original_span_id),
+                role=Role.CONTRAST,
+                note="the first time it was asked",
+                time_ns=first.original_end_ns,
+                resource_id=first.original_resource,
+            ),
+        ),
+        calls=frozenset(repeat.s for repeat in repeats),
+        grade=Grade.INFERRED,
+        waste=Waste(
+            calls=len(repeats),
+            tokens=sum(repeat.tokens for repeat in repeats),
+            cost=sum(repeat.cost for repeat in repeats),
+            ns=sum(repeat.work_ns for repeat in repeats),
+        ),
+        strength=len(repeats) + 1,
+        slots={"times": str(len(repeats))},
+    )

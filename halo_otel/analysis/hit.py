@@ -1,0 +1,72 @@
+"""What a detector returns: one trace's occurrence of one claim."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from halo_otel.model.finding import Role, Subject
+from halo_otel.model.span import SpanId
+
+
+class Grade(StrEnum):
+    """How a fact is known: recorded as such, inferred from recorded facts, or read from text."""
+
+    EXPLICIT = "explicit"
+    INFERRED = "inferred"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Group:
+    """Comparable operations; `target` is the tool or the model, `""` for all of them."""
+
+    service: str
+    agent: str
+    operation: str  # a SpanKind, or "" for the agent as a whole
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """One evidence span of a hit."""
+
+    span_id: SpanId
+    role: Role
+    note: str
+    time_ns: int
+    resource_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waste:
+    """The *extra* work only: what would not have been done without the fault."""
+
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """`detector`'s claim about `subject` in one trace.
+
+    `exposure` is the group whose traces could have shown it. `scope` completes the identity.
+    `calls` are the spans the claim explains, so that a stronger claim about the same spans can take
+    its place. `strength` counts repetitions, `recovered` says that the run made it good later.
+    `slots` fill the sentences of the finding.
+    """
+
+    detector: str
+    category: str
+    subject: Subject
+    exposure: Group
+    scope: tuple[str, ...] = ()
+    trace: int
+    spots: tuple[Spot, ...]
+    calls: frozenset[int]
+    grade: Grade
+    waste: Waste = Waste()
+    strength: int = 1
+    recovered: bool = False
+    slots: Mapping[str, str] = field(default_factory=dict)

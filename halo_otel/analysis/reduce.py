@@ -1,0 +1,128 @@
+"""The reduce side of an analysis: all judgements in sight become ranked findings."""
+
+from collections.abc import Mapping, Sequence
+
+from halo_otel.analysis.detectors import NEEDS_PAYLOAD
+from halo_otel.analysis.gate import Assessment, assess, harm
+from halo_otel.analysis.judgement import Judgement
+from halo_otel.analysis.pattern import gather
+from halo_otel.analysis.ranking import rank
+from halo_otel.analysis.wording import TEXT_CHARS_MAX, describe, plain
+from halo_otel.config import sections
+from halo_otel.model.finding import Effect, Evidence, Finding, Role, RootCause
+from halo_otel.model.report import Abstention, Coverage
+from halo_otel.model.span import Attributes
+
+_CAPTURED_MIN = 0.5  # share of calls with known payload below which detectors say that they abstain
+
+
+def reduce(
+    judgements: Sequence[Judgement],
+    *,
+    settings: sections.Analysis,
+    resources: Mapping[int, Attributes],
+) -> tuple[tuple[Finding, ...], Coverage]:
+    """Findings, highest priority first, and how well the traces could be judged.
+
+    The order of `judgements` does not matter.
+    """
+    ordered = sorted(judgements, key=lambda judgement: judgement.trace_id)
+    coverage = cover(ordered)
+    assessments = [
+        found
+        for pattern in gather(ordered)
+        if (
+            found := assess(
+                pattern,
+                ordered,
+                min_traces=settings.min_traces,
+                captured=coverage.payload_captured,
+            )
+        )
+    ]
+    ranked = rank(assessments, ordered, limit=settings.max_findings)
+    return tuple(
+        _finding(assessment, priority, ordered, settings, resources)
+        for assessment, priority in ranked
+    ), coverage
+
+
+def cover(judgements: Sequence[Judgement]) -> Coverage:
+    """Shares of calls with known payload and of traces with known outcome; 1 where there are none."""
+    calls = sum(judgement.calls for judgement in judgements)
+    captured = sum(judgement.calls_captured for judgement in judgements) / calls if calls else 1.0
+    known = sum(judgement.failed is not None for judgement in judgements)
+    abstained: tuple[Abstention, ...] = ()
+    if captured < _CAPTURED_MIN:
+        why = (
+            f"arguments or results of {1 - captured:.0%} of {calls} tool calls were not captured: "
+            "turn on content capture in the instrumentation"
+        )
+        abstained = tuple(Abstention(detector=name, why=why) for name in NEEDS_PAYLOAD)
+    return Coverage(
+        payload_captured=round(captured, 4),
+        outcome_known=round(known / len(judgements), 4) if judgements else 1.0,
+        detectors_abstained=abstained,
+    )
+
+
+def _finding(
+    assessment: Assessment,
+    priority: float,
+    judgements: Sequence[Judgement],
+    settings: sections.Analysis,
+    resources: Mapping[int, Attributes],
+) -> Finding:
+    pattern, sentences = assessment.pattern, describe(assessment)
+    evidence = _evidence(assessment, judgements, settings.max_evidence, resources)
+    cause = next((spot for spot in evidence if spot.role is Role.CAUSE), None)
+    affected = [judgements[place] for place in pattern.hits]
+    return Finding(
+        fingerprint=pattern.fingerprint,
+        detector=pattern.first.detector,
+        category=pattern.first.category,
+        title=sentences.title,
+        summary=sentences.summary,
+        subject=pattern.first.subject,
+        severity=assessment.severity,
+        confidence=assessment.confidence,
+        impact=assessment.impact,
+        effect=Effect(measure="rate of traces", value=assessment.rate, ci=assessment.ci),
+        traces=tuple(judgement.trace_id for judgement in affected),
+        evidence=evidence,
+        root_cause=cause
+        and RootCause(trace_id=cause.trace_id, span_id=cause.span_id, why=sentences.why),
+        recommendation=sentences.recommendation,
+        priority=priority,
+        first_seen_ns=min(judgement.start_ns for judgement in affected),
+        last_seen_ns=max(judgement.end_ns for judgement in affected),
+    )
+
+
+def _evidence(
+    assessment: Assessment,
+    judgements: Sequence[Judgement],
+    limit: int,
+    resources: Mapping[int, Attributes],
+) -> tuple[Evidence, ...]:
+    """The spots of the traces it harms most, cause first."""
+    hits = assessment.pattern.hits
+
+    def worst_first(place: int) -> tuple[float, str]:
+        worst = max(harm(h, judgements[place], harmful=assessment.harmful) for h in hits[place])
+        return -round(worst, 9), judgements[place].trace_id
+
+    evidence = [
+        Evidence(
+            trace_id=judgements[place].trace_id,
+            span_id=spot.span_id,
+            role=spot.role,
+            note=plain(spot.note, 2 * TEXT_CHARS_MAX),
+            time_ns=spot.time_ns,
+            resource=resources.get(spot.resource_id, {}),
+        )
+        for place in sorted(hits, key=worst_first)[:limit]
+        for hit in hits[place]
+        for spot in hit.spots
+    ]
+    return tuple(evidence[:limit])

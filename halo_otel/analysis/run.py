@@ -1,0 +1,136 @@
+"""One analysis: which traces to judge, judging them, and the report over everything in sight."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from halo_otel.analysis import frame, profile
+from halo_otel.analysis.judgement import Judgement, judge
+from halo_otel.analysis.lookback import Lookback
+from halo_otel.analysis.reduce import reduce
+from halo_otel.clock import NS_PER_S
+from halo_otel.config import sections
+from halo_otel.errors import NotFound
+from halo_otel.model.report import Report, WindowSummary
+from halo_otel.model.span import Attributes
+from halo_otel.window.view import TraceArrival, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run brought: the report over the lookback, and the traces it newly judged.
+
+    `spans_unseen` were left out by `analysis.max_spans`, `spans_late` came after their trace had been
+    judged (it was judged again). `waiting_ns` is the latest arrival of a trace that is not settled.
+    """
+
+    report: Report
+    judged: tuple[Judgement, ...]
+    spans_unseen: int
+    spans_late: int
+    waiting_ns: int | None
+
+
+def analyse(
+    view: View, *, settings: sections.Analysis, until_ns: int, offline: bool = False
+) -> Report:
+    """The report over `view` alone; `offline`: all of its traces are complete."""
+    return extend(Lookback(), view, settings=settings, until_ns=until_ns, offline=offline).report
+
+
+def extend(
+    lookback: Lookback,
+    view: View,
+    *,
+    settings: sections.Analysis,
+    until_ns: int,
+    offline: bool = False,
+) -> Run:
+    """Judge what settled in `view` by `until_ns` and is not judged yet, and report on all in sight.
+
+    A trace is settled when nothing arrived for it for `trace_settle`.
+    """
+    arrivals = view.traces_last_arrival()
+    settled_ns = until_ns - round(settings.trace_settle * NS_PER_S)
+    settled = [trace for trace in arrivals if offline or trace.last_arrival_ns <= settled_ns]
+    waiting = [] if offline else [t.last_arrival_ns for t in arrivals if t.last_arrival_ns > settled_ns]
+    due = [
+        trace
+        for trace in settled
+        if lookback.judged_at(trace.trace_id) != trace.last_arrival_ns
+    ]
+    seen, unseen = _newest(due, settings.max_spans)
+    judged: list[Judgement] = []
+    if seen:
+        shard = frame.build(view.con, [trace.trace_id for trace in seen])
+        learned = profile.learn(shard)
+        judged = judge(shard, profile.merge([lookback.profile(), learned]))
+        frame.drop(view.con)
+        late = lookback.add(judged, learned)
+    else:
+        late = 0
+    if not offline:
+        lookback.expire(until_ns - round(settings.lookback * NS_PER_S))
+    judgements = lookback.judgements()
+    findings, coverage = reduce(
+        judgements, settings=settings, resources=_resources(view, judgements)
+    )
+    summary = _summary(view, arrivals, judgements, until_ns, late)
+    return Run(
+        report=Report(window=summary, coverage=coverage, findings=findings),
+        judged=tuple(judged),
+        spans_unseen=unseen,
+        spans_late=late,
+        waiting_ns=max(waiting, default=None),
+    )
+
+
+def _newest(
+    traces: Iterable[TraceArrival], spans_max: int
+) -> tuple[list[TraceArrival], int]:
+    """The newest traces that fit into `spans_max`, and how many spans the others have."""
+    kept: list[TraceArrival] = []
+    left, unseen = spans_max, 0
+    for trace in sorted(traces, key=lambda t: (-t.last_arrival_ns, t.trace_id)):
+        if trace.spans <= left:
+            left -= trace.spans
+            kept.append(trace)
+        else:
+            left, unseen = 0, unseen + trace.spans  # nothing older slips in behind a gap
+    return kept, unseen
+
+
+def _resources(view: View, judgements: Sequence[Judgement]) -> Mapping[int, Attributes]:
+    """The resources behind all evidence; those of expired windows are unknown."""
+    ids = {
+        spot.resource_id
+        for judgement in judgements
+        for hit in judgement.hits
+        for spot in hit.spots
+    }
+    known: dict[int, Attributes] = {}
+    for resource_id in sorted(ids):
+        try:
+            known[resource_id] = view.resource_of(resource_id).attributes
+        except NotFound:
+            continue
+    return known
+
+
+def _summary(
+    view: View,
+    arrivals: Sequence[TraceArrival],
+    judgements: Sequence[Judgement],
+    until_ns: int,
+    late: int,
+) -> WindowSummary:
+    starts = [window.start_ns for window in view.windows]
+    ends = [window.end_ns for window in view.windows]
+    return WindowSummary(
+        start_ns=min(starts, default=until_ns),
+        end_ns=max(ends, default=until_ns),
+        traces=len(arrivals),
+        spans=sum(trace.spans for trace in arrivals),
+        services=tuple(sorted({j.service for j in judgements if j.service})),
+        settled=len(judgements),
+        late=late,
+    )

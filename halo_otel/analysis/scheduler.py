@@ -1,0 +1,153 @@
+"""When to analyse, and the memory between runs.
+
+A run is due when a window was sealed since the last one, when traces that were still open then have
+settled and no window is open, or early, when errors burst:
+
+    rate of traces with errors in the open window, 95 % lower bound  ≥  ratio × rate in earlier windows
+
+with at least `early.min_errors` error spans, at most once per settle period until it subsides. The
+memory is rebuilt after a restart by the first run, which judges the whole lookback.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from halo_otel.analysis.lookback import Lookback
+from halo_otel.analysis.run import Run, extend
+from halo_otel.analysis.statistics import wilson
+from halo_otel.clock import NS_PER_S
+from halo_otel.config import sections
+from halo_otel.selfobs import Counters
+from halo_otel.window import WindowInfo
+from halo_otel.window.view import View
+
+_BURST_CHECK_NS: Final = 5 * NS_PER_S  # reading the open window costs about 0.1 s per million spans
+_BASELINE_TRACES_MIN: Final = 20  # fewer say nothing about what is usual
+
+OpenView = Callable[[int, int | None], AbstractContextManager[View]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowCounts:
+    """What one window saw of one service."""
+
+    window_start_ns: int
+    service: str
+    traces: int
+    traces_with_errors: int
+    spans: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledRun:
+    """A run, why it was due, and the counts of the windows sealed since the last one."""
+
+    run: Run
+    trigger: str  # "window", "demand", "early"
+    sealed: tuple[WindowCounts, ...]
+
+
+_COUNTS: Final = """
+select service, count(distinct trace_id),
+       count(distinct trace_id) filter (error_source is not null),
+       count(*), count(*) filter (error_source is not null)
+from (select coalesce(service, '') as service, trace_id, error_source from spans)
+group by service order by service
+"""
+
+
+class Scheduler:
+    """Not thread-safe: `tick` and `run_now` are called by one thread at a time, and block."""
+
+    def __init__(
+        self, open_view: OpenView, settings: sections.Analysis, counters: Counters
+    ) -> None:
+        self._open_view = open_view
+        self._settings = settings
+        self._counters = counters
+        self._lookback = Lookback()
+        self._counts: dict[int, tuple[WindowCounts, ...]] = {}  # sealed windows by start
+        self._waiting_ns: int | None = None
+        self._checked_ns = 0
+        self._early_ns = 0
+
+    def tick(self, now_ns: int) -> ScheduledRun | None:
+        """Run if a run is due at `now_ns`."""
+        trigger = self._trigger(now_ns)
+        return None if trigger is None else self._run(now_ns, trigger)
+
+    def run_now(self, now_ns: int) -> ScheduledRun:
+        """Run because somebody asks."""
+        return self._run(now_ns, "demand")
+
+    def _trigger(self, now_ns: int) -> str | None:
+        with self._open_view(self._since(now_ns), None) as view:
+            windows = view.windows
+        if any(w.state == "sealed" and w.start_ns not in self._counts for w in windows):
+            return "window"
+        open_windows = [window for window in windows if window.state == "open"]
+        settle_ns = round(self._settings.trace_settle * NS_PER_S)
+        if not open_windows and self._waiting_ns is not None:
+            return "window" if now_ns >= self._waiting_ns + settle_ns else None
+        if self._settings.early.enabled and self._is_burst(open_windows, now_ns, settle_ns):
+            self._early_ns = now_ns
+            return "early"
+        return None
+
+    def _is_burst(self, windows: list[WindowInfo], now_ns: int, settle_ns: int) -> bool:
+        """Whether the open windows hold far more failing traces than the sealed ones."""
+        rested = now_ns >= max(self._early_ns + settle_ns, self._checked_ns + _BURST_CHECK_NS)
+        earlier = [count for counts in self._counts.values() for count in counts]
+        usual = sum(count.traces for count in earlier)
+        if not rested or not windows or usual < _BASELINE_TRACES_MIN:
+            return False
+        self._checked_ns = now_ns
+        now = [count for window in windows for count in self._count(window)]
+        if sum(count.errors for count in now) < self._settings.early.min_errors:
+            return False
+        low, _ = wilson(
+            sum(count.traces_with_errors for count in now), sum(count.traces for count in now)
+        )
+        baseline = max(1, sum(count.traces_with_errors for count in earlier)) / usual
+        return low >= min(1.0, self._settings.early.ratio * baseline)
+
+    def _run(self, now_ns: int, trigger: str) -> ScheduledRun:
+        with self._open_view(self._since(now_ns), None) as view:
+            run = extend(self._lookback, view, settings=self._settings, until_ns=now_ns)
+            windows = view.windows
+        self._waiting_ns = run.waiting_ns
+        sealed = self._count_sealed(windows)
+        self._counters.add("halo.analysis.runs", trigger=trigger)
+        self._counters.add("halo.analysis.late_spans", run.spans_late)
+        self._counters.add("halo.analysis.spans_unseen", run.spans_unseen)
+        return ScheduledRun(run=run, trigger=trigger, sealed=sealed)
+
+    def _count_sealed(self, windows: tuple[WindowInfo, ...]) -> tuple[WindowCounts, ...]:
+        """Count the windows sealed since the last run; forget those out of sight."""
+        visible = {window.start_ns for window in windows}
+        self._counts = {start: c for start, c in self._counts.items() if start in visible}
+        fresh = [w for w in windows if w.state == "sealed" and w.start_ns not in self._counts]
+        for window in fresh:
+            self._counts[window.start_ns] = self._count(window)
+        return tuple(count for window in fresh for count in self._counts[window.start_ns])
+
+    def _count(self, window: WindowInfo) -> tuple[WindowCounts, ...]:
+        with self._open_view(window.start_ns, window.end_ns) as view:
+            rows = view.con.execute(_COUNTS).fetchall()
+        return tuple(
+            WindowCounts(
+                window_start_ns=window.start_ns,
+                service=row[0],
+                traces=row[1],
+                traces_with_errors=row[2],
+                spans=row[3],
+                errors=row[4],
+            )
+            for row in rows
+        )
+
+    def _since(self, now_ns: int) -> int:
+        return now_ns - round(self._settings.lookback * NS_PER_S)

@@ -1,0 +1,130 @@
+"""`analyze`: find what goes wrong in files of traces, without a service."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halo_otel.cli.options import ConfigOption, Format, OutOption, load
+from halo_otel.cli.terminal import note, progress, write, write_markdown
+
+if TYPE_CHECKING:
+    from halo_otel.importers.files import BadLine
+    from halo_otel.model.report import Report
+    from halo_otel.service.offline import OnProgress
+
+BAD_LINES_SHOWN = 10  # the rest is counted
+PLAIN_EVERY = 100_000  # spans between two lines about progress, off a terminal
+
+
+class FailOn(StrEnum):
+    """What makes a check in a build pipeline fail."""
+
+    WARN = "warn"
+    ERROR = "error"
+    NEW = "new"
+    REGRESSED = "regressed"
+
+
+class BadLines:
+    """Shows the first bad lines and counts them all."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, bad: "BadLine") -> None:
+        self.count += 1
+        if self.count <= BAD_LINES_SHOWN:
+            where = f"{bad.path}:{bad.number}" if bad.number else f"{bad.path}"
+            note(f"{where}: skipped: {bad.why}")
+
+    def sum_up(self) -> None:
+        if self.count > BAD_LINES_SHOWN:
+            note(f"{self.count} bad lines were skipped, {BAD_LINES_SHOWN} of them are shown")
+
+
+def analyze(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files or directories: OTLP JSON lines, JSON or protobuf, plain or gzip.",
+        ),
+    ],
+    format_: Annotated[
+        Format, typer.Option("--format", "-f", help="How to write the report.")
+    ] = Format.MARKDOWN,
+    out: OutOption = None,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(help="Exit with 1 if there is such a finding (warn: or a worse one)."),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Nothing about progress and skipped lines.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Find what goes wrong in files of traces; everything given is one window."""
+    settings = load(config)
+
+    from halo_otel.reports import contract, markdown
+    from halo_otel.service.offline import analyze_files
+
+    bad = BadLines()
+    with loading(quiet) as on_progress:
+        report = analyze_files(
+            paths,
+            settings.analysis,
+            on_progress,
+            (lambda line: None) if quiet else bad,
+            window=settings.window,
+        )
+    bad.sum_up()
+    left_out = report.window.traces - report.window.settled
+    if left_out and not quiet:
+        note(f"{left_out:,} traces were not judged: raise analysis.max_spans")
+    if format_ is Format.JSON:
+        write(contract.render(report) + "\n", out)
+    else:
+        write_markdown(markdown.render(report), out)
+    if fail_on is not None and fails(report, fail_on):
+        raise typer.Exit(1)
+
+
+def fails(report: "Report", fail_on: FailOn) -> bool:
+    """Whether `report` holds what must not be."""
+    from halo_otel.model.finding import Severity
+
+    if fail_on in (FailOn.NEW, FailOn.REGRESSED):
+        return any(finding.status.value == fail_on.value for finding in report.findings)
+    threshold = Severity(fail_on.value).number
+    return any(finding.severity.number >= threshold for finding in report.findings)
+
+
+@contextmanager
+def loading(quiet: bool) -> Iterator["OnProgress"]:
+    """Tells how far reading is: a bar on a terminal, a line now and then elsewhere."""
+    if quiet:
+        yield lambda read: None
+    elif not sys.stderr.isatty():
+        told = 0
+
+        def tell(read: int) -> None:
+            nonlocal told
+            if read >= told + PLAIN_EVERY:
+                told = read
+                note(f"read {read:,} spans and log records")
+
+        yield tell
+    else:
+        with progress() as bar:
+            task = bar.add_task("reading", total=None, detail="")
+
+            def show(read: int) -> None:
+                bar.update(task, detail=f"{read:,} spans and log records")
+
+            yield show

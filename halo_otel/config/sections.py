@@ -1,0 +1,230 @@
+"""The sections of the configuration. Names mirror the OpenTelemetry Collector's."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT_BYTES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def _seconds(value: object) -> object:
+    """`"1h30m"` as seconds; numbers pass through as seconds."""
+    if not isinstance(value, str):
+        return value
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value)
+    if not parts or "".join(n + u for n, u in parts) != value.strip():
+        raise ValueError(f"{value!r} is not a duration: write it like 30s, 5m, 1h30m or 7d")
+    return sum(float(n) * _UNIT_S[u] for n, u in parts)
+
+
+def _bytes(value: object) -> object:
+    """`"64MiB"` as a number of bytes; numbers pass through."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+)\s*(KiB|MiB|GiB|)", value.strip())
+    if not match:
+        raise ValueError(f"{value!r} is not a size: write it like 512MiB, 2GiB or 1048576")
+    return int(match[1]) * _UNIT_BYTES[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds)]  # seconds; written 30s, 5m, 1h
+Size = Annotated[int, BeforeValidator(_bytes)]  # bytes; written 64MiB, 2GiB
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change after the start."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
+
+
+class Storage(Section):
+    directory: Path = Field(
+        Path("~/.local/share/halo-otel"), description="where journal, windows and registry live"
+    )
+
+
+class Keepalive(Section):
+    min_time: Duration = Field(
+        10, gt=0, description="shortest ping interval a client may use without being cut off"
+    )
+
+
+class Grpc(Section):
+    endpoint: str = Field("localhost:14317", description="address of OTLP/gRPC and the control API")
+    max_recv_msg_size_mib: int = Field(
+        64, ge=1, le=1024, description="largest request in MiB, also after decompression"
+    )
+    max_concurrent_streams: int = Field(
+        128, ge=1, description="requests one connection may have open at once"
+    )
+    keepalive: Keepalive = Keepalive()
+
+
+class Http(Section):
+    endpoint: str = Field("localhost:14318", description="address of OTLP/HTTP")
+    max_request_body_size: Size = Field(
+        64 << 20, ge=1 << 10, description="largest body, also after decompression"
+    )
+
+
+class Protocols(Section):
+    grpc: Grpc = Grpc()
+    http: Http = Http()
+
+
+class Otlp(Section):
+    protocols: Protocols = Protocols()
+    max_in_flight_bytes: Size = Field(
+        256 << 20,
+        ge=1 << 20,
+        description="request bytes held at once; above it senders are asked to retry",
+    )
+    retry_delay: Duration = Field(
+        2, gt=0, description="what a refused sender is told to wait before it retries"
+    )
+
+
+class Receivers(Section):
+    otlp: Otlp = Otlp()
+
+
+class Journal(Section):
+    directory: Path | None = Field(None, description="default: <storage.directory>/journal")
+    segment_bytes: Size = Field(64 << 20, ge=1 << 12, description="size at which a segment ends")
+    max_bytes: Size = Field(
+        2 << 30, ge=1 << 13, description="bytes not yet ingested; above it senders must retry"
+    )
+    on_damage: Literal["stop", "skip"] = Field(
+        "stop", description="damaged acknowledged frames: refuse to start, or set them aside"
+    )
+
+
+class Window(Section):
+    directory: Path | None = Field(None, description="default: <storage.directory>/windows")
+    length: Duration = Field(
+        300, ge=1, le=86400, multiple_of=1, description="arrival time one window covers"
+    )
+    retention: Duration = Field(86400, gt=0, description="age at which a sealed window is deleted")
+    retention_bytes: Size = Field(
+        10 << 30, ge=1 << 20, description="bytes of sealed windows; the oldest are deleted above it"
+    )
+    memory_limit: Size = Field(1 << 30, ge=64 << 20, description="memory DuckDB may use")
+    threads: int = Field(2, ge=1, description="threads DuckDB may use")
+
+
+class EarlyTrigger(Section):
+    enabled: bool = Field(True, description="analyse before the window ends on an error burst")
+    min_errors: int = Field(20, ge=1, description="error spans below which a burst is not believed")
+    ratio: float = Field(3.0, gt=1, description="error rate over the baseline's that is a burst")
+
+
+class Analysis(Section):
+    lookback: Duration = Field(
+        3600, gt=0, description="how far back a run sees traces and patterns"
+    )
+    trace_settle: Duration = Field(
+        30, ge=0, description="quiet time after which a trace is complete enough to judge"
+    )
+    max_spans: int = Field(2_000_000, ge=1000, description="spans one run reads; newest first")
+    max_findings: int = Field(100, ge=1, description="findings one run reports")
+    max_evidence: int = Field(20, ge=1, description="evidence spans kept for one finding")
+    min_traces: int = Field(
+        3, ge=1, description="distinct traces a pattern must be seen in to be a finding"
+    )
+    early: EarlyTrigger = EarlyTrigger()
+
+
+class Registry(Section):
+    url: str | None = Field(
+        None, description="SQLAlchemy URL; default: SQLite at <storage.directory>/registry.sqlite"
+    )
+    replica: str | None = Field(
+        None, description="name of this instance among those that share a registry; default: host"
+    )
+    url_file: Path | None = Field(
+        None, description="file that holds `registry.url`, so that a password stays out of sight"
+    )
+
+
+class ExporterTls(Section):
+    insecure: bool = Field(True, description="plain text, as to a Collector on the same host")
+    ca_file: Path | None = Field(None, description="CA certificate the Collector's is checked by")
+
+
+class OtlpExporter(Section):
+    enabled: bool = Field(True, description="send findings to the Collector")
+    endpoint: str = Field("localhost:4317", description="the Collector's OTLP/gRPC receiver")
+    tls: ExporterTls = ExporterTls()
+    headers: dict[str, str] = Field({}, description="metadata sent with each request")
+    headers_file: Path | None = Field(
+        None, description="YAML or JSON file that holds `headers`, for tokens"
+    )
+    compression: Literal["gzip", "none"] = Field("gzip", description="compression of requests")
+    timeout: Duration = Field(10, gt=0, description="deadline of one attempt")
+    max_backoff: Duration = Field(30, gt=0, description="longest pause between attempts")
+
+
+class Exporters(Section):
+    otlp: OtlpExporter = OtlpExporter()
+
+
+class Emit(Section):
+    repeat_interval: Duration = Field(
+        3600, gt=0, description="how often an open finding is told again"
+    )
+    max_occurrences: int = Field(
+        20, ge=0, description="occurrence records per finding and run, into the agents' own traces"
+    )
+    child_spans: bool = Field(
+        False, description="also emit zero-duration child spans in the agents' traces"
+    )
+    max_outbox: int = Field(
+        100_000,
+        ge=100,
+        description="records waiting for the Collector; the oldest repeats go first",
+    )
+
+
+class Web(Section):
+    endpoint: str = Field("localhost:14319", description="address of /healthz, /readyz, /metrics")
+
+
+class Telemetry(Section):
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what is logged to standard error"
+    )
+    metrics_interval: Duration = Field(
+        60, gt=0, description="how often our own metrics are sent to the Collector"
+    )
+
+
+class Config(Section):
+    """All sections. Relative and `~` paths are resolved by `load`."""
+
+    storage: Storage = Storage()
+    receivers: Receivers = Receivers()
+    journal: Journal = Journal()
+    window: Window = Window()
+    analysis: Analysis = Analysis()
+    registry: Registry = Registry()
+    exporters: Exporters = Exporters()
+    emit: Emit = Emit()
+    web: Web = Web()
+    telemetry: Telemetry = Telemetry()
+
+    @property
+    def journal_directory(self) -> Path:
+        return self.journal.directory or self.storage.directory / "journal"
+
+    @property
+    def window_directory(self) -> Path:
+        return self.window.directory or self.storage.directory / "windows"
+
+    @property
+    def registry_url(self) -> str:
+        return self.registry.url or f"sqlite:///{self.storage.directory / 'registry.sqlite'}"

@@ -1,0 +1,168 @@
+"""The control API from the outside: a small blocking client that gives model values."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final
+
+import grpc
+
+from halo_otel._pb.halo.v1 import control_pb2 as pb
+from halo_otel._pb.halo.v1 import control_pb2_grpc
+from halo_otel.control import convert
+from halo_otel.control.sources import ServiceStatus, TraceSummary
+from halo_otel.errors import BadRequest, ConfigError, HaloError, NotFound, Unreachable
+from halo_otel.findings.values import Transition
+from halo_otel.model.finding import Finding
+from halo_otel.model.goal import GoalNode
+from halo_otel.model.report import Report
+from halo_otel.window import WindowInfo
+
+ANSWER_TIMEOUT_S: Final = 30.0
+ANALYSIS_TIMEOUT_S: Final = 600.0
+ANSWER_BYTES_MAX: Final = 256 << 20  # a report lists every affected trace
+
+
+class ControlClient:
+    """Asks the service whose OTLP/gRPC port is at `endpoint` (`host:port`). A context manager.
+
+    Every method raises Unreachable when nothing answers, NotFound for what does not exist, BadRequest
+    for what can never succeed and ConfigError when something other than halo-otel answers.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._channel: grpc.Channel | None = None
+        self._control: Any = None
+
+    def __enter__(self) -> "ControlClient":
+        options = [
+            ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
+            ("grpc.enable_http_proxy", 0),
+        ]
+        self._channel = grpc.insecure_channel(reachable(self._endpoint), options=options)
+        self._control = control_pb2_grpc.ControlStub(self._channel)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._channel is not None:
+            self._channel.close()
+
+    def findings(
+        self,
+        *,
+        statuses: Sequence[str] = (),
+        severity: str | None = None,
+        category: str | None = None,
+        service: str | None = None,
+        fingerprint_prefix: str = "",
+        limit: int = 0,
+    ) -> tuple[Finding, ...]:
+        """Findings by priority; open ones unless `statuses` says otherwise."""
+        request = pb.ListFindingsRequest(
+            statuses=statuses,
+            severity=severity,
+            category=category,
+            service=service,
+            fingerprint_prefix=fingerprint_prefix,
+            limit=limit,
+        )
+        answer = self._ask(self._control.ListFindings, request)
+        return tuple(map(convert.finding_from_proto, answer.findings))
+
+    def finding(self, fingerprint: str) -> Finding:
+        """One finding."""
+        request = pb.GetFindingRequest(fingerprint=fingerprint)
+        return convert.finding_from_proto(self._ask(self._control.GetFinding, request))
+
+    def mute(self, fingerprint: str, *, until_ns: int | None = None, reason: str = "") -> Finding:
+        """No more notices about a finding, for good or until a time."""
+        until = None if until_ns is None else convert.timestamp(until_ns)
+        request = pb.MuteRequest(fingerprint=fingerprint, until=until, reason=reason)
+        return convert.finding_from_proto(self._ask(self._control.Mute, request))
+
+    def unmute(self, fingerprint: str) -> Finding:
+        """Take back `mute`."""
+        request = pb.UnmuteRequest(fingerprint=fingerprint)
+        return convert.finding_from_proto(self._ask(self._control.Unmute, request))
+
+    def windows(self) -> tuple[WindowInfo, ...]:
+        """Windows on the service's disk, oldest first."""
+        answer = self._ask(self._control.ListWindows, pb.ListWindowsRequest())
+        return tuple(map(convert.window_from_proto, answer.windows))
+
+    def traces(
+        self, window_start_ns: int | None = None, limit: int = 0
+    ) -> tuple[TraceSummary, ...]:
+        """Traces of a window, newest first; of the newest window by default."""
+        start = None if window_start_ns is None else convert.timestamp(window_start_ns)
+        request = pb.ListTracesRequest(window_start=start, limit=limit)
+        answer = self._ask(self._control.ListTraces, request)
+        return tuple(map(convert.trace_from_proto, answer.traces))
+
+    def tree(self, trace_id: str) -> tuple[GoalNode, ...]:
+        """The goal tree of a trace."""
+        answer = self._ask(self._control.GetTree, pb.GetTreeRequest(trace_id=trace_id))
+        return tuple(map(convert.node_from_proto, answer.nodes))
+
+    def analyze(self) -> Report:
+        """Analyse now; returns when that is done."""
+        answer = self._ask(self._control.Analyze, pb.AnalyzeRequest(), ANALYSIS_TIMEOUT_S)
+        return convert.report_from_proto(answer)
+
+    def report(self) -> Report:
+        """The report of the last analysis."""
+        return convert.report_from_proto(self._ask(self._control.GetReport, pb.GetReportRequest()))
+
+    def status(self) -> ServiceStatus:
+        """How the service is doing."""
+        return convert.status_from_proto(self._ask(self._control.GetStatus, pb.GetStatusRequest()))
+
+    def watch(self, after_sequence: int | None = None) -> Iterator[tuple[Transition, Finding]]:
+        """Transitions after a sequence number, or from now on, until the service goes away."""
+        with self._errors():
+            for message in self._control.Watch(pb.WatchRequest(after_sequence=after_sequence)):
+                yield convert.transition_from_proto(message)
+
+    def _ask(
+        self, method: Callable[..., Any], request: object, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> Any:
+        with self._errors():
+            return method(request, timeout=timeout_s)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise _error(self._endpoint, error) from error
+
+
+def reachable(endpoint: str) -> str:
+    """Where to call a server that listens at `endpoint`: every address means this machine."""
+    host, colon, port = endpoint.rpartition(":")
+    return f"localhost:{port}" if colon and host in ("", "0.0.0.0", "[::]") else endpoint
+
+
+def _error(endpoint: str, error: Any) -> HaloError:
+    details = error.details() or ""
+    match error.code():
+        case grpc.StatusCode.NOT_FOUND:
+            return NotFound(details)
+        case grpc.StatusCode.INVALID_ARGUMENT:
+            return BadRequest(details)
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return ConfigError(
+                f"what answers at {endpoint} is not halo-otel: give its address with --endpoint"
+            )
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Unreachable(f"no answer from {endpoint} in time: try again, or see its log")
+        case grpc.StatusCode.UNAVAILABLE if "connect" in details or "resol" in details:
+            return Unreachable(f"nothing answers: is `halo-otel serve` running at {endpoint}?")
+        case _:
+            return Unreachable(f"{endpoint}: {details}")

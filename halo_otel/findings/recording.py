@@ -1,0 +1,270 @@
+"""One run into the registry: match what it reports with what is known, decide, note what to tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from halo_otel import __version__
+from halo_otel.clock import NS_PER_S
+from halo_otel.config.sections import Emit
+from halo_otel.findings import document, emission, history, lifecycle, rows
+from halo_otel.findings.emission import TOLD, Message
+from halo_otel.findings.lifecycle import State
+from halo_otel.findings.tables import evidence, findings
+from halo_otel.findings.values import RunInfo, Transition
+from halo_otel.model.finding import Evidence, Finding, Role, Status
+from halo_otel.model.report import Report
+from halo_otel.otlp import names
+
+# Affected traces remembered per finding: what makes "seen again" differ from "still in the
+# lookback". At 33 bytes each this bounds a row to 660 KB.
+TRACES_MAX: Final = 20_000
+# Evidence spans remembered per finding, so that none is told twice. A run shows at most
+# `analysis.max_evidence` and a lookback is some dozen runs.
+EVIDENCE_MAX: Final = 1_000
+
+
+class Recording:
+    """The work of one `Registry.record`, inside its transaction; fills `messages`."""
+
+    def __init__(
+        self, connection: Connection, *, run: RunInfo, now_ns: int, emit: Emit, replica: str
+    ) -> None:
+        self._connection = connection
+        self._run = run
+        self._run_id: int | None = None
+        self._now_ns = now_ns
+        self._emit = emit
+        self._replica = replica
+        self._steps: list[Transition] = []
+        self.messages: list[Message] = []
+
+    def record(self, report: Report, exposed: Mapping[str, int]) -> list[Transition]:
+        """Take in `report`; returns the steps it caused, in order."""
+        self._run_id = history.put_run(
+            self._connection, self._replica, report, self._run, self._now_ns
+        )
+        known = [self._reported(finding, exposed) for finding in report.findings]
+        self._unreported({finding.fingerprint for finding in report.findings}, exposed)
+        audible = [finding for finding in known if finding.status is not Status.MUTED]
+        if report.window.settled or self._steps:
+            self.messages.append(
+                emission.analysis(
+                    report,
+                    audible,
+                    self._run,
+                    self._now_ns,
+                    transitions=len(self._steps),
+                    own=self._own_resource(),
+                )
+            )
+        return self._steps
+
+    def _reported(self, finding: Finding, exposed: Mapping[str, int]) -> Finding:
+        """Bring one reported finding in; returns it with its history."""
+        row = rows.find(self._connection, finding.fingerprint)
+        if row is None:
+            return self._born(finding)
+        known = rows.traces(row)
+        fresh = _fresh(finding, known)
+        before = rows.state(row)
+        state = lifecycle.woken(before, self._now_ns)
+        if fresh:
+            state = lifecycle.seen(state, self._now_ns)
+            rate = _rate(finding)
+        else:
+            rate = row.rate
+            state = lifecycle.unseen(state, exposed.get(finding.fingerprint, 0), rate, self._now_ns)
+        finding = replace(
+            finding,
+            status=state.status,
+            first_seen_ns=min(row.first_seen_ns, self._first_ns(finding)),
+            last_seen_ns=max(row.last_seen_ns, self._last_ns(finding))
+            if fresh
+            else row.last_seen_ns,
+            windows_seen=state.windows_seen,
+        )
+        told_ns = self._tell(finding, before, state, row.told_ns, fresh=bool(fresh))
+        rows.update(
+            self._connection,
+            finding.fingerprint,
+            state,
+            **self._columns(finding),
+            **(_trace_column([*known, *fresh]) if fresh else {}),
+            rate=rate,
+            told_ns=told_ns,
+        )
+        self._tell_occurrences(finding)
+        return finding
+
+    def _born(self, finding: Finding) -> Finding:
+        state = lifecycle.born(self._now_ns)
+        finding = replace(
+            finding,
+            status=state.status,
+            first_seen_ns=self._first_ns(finding),
+            last_seen_ns=self._last_ns(finding),
+            windows_seen=state.windows_seen,
+        )
+        self._connection.execute(
+            sa.insert(findings).values(
+                fingerprint=finding.fingerprint,
+                **rows.state_columns(state),
+                **self._columns(finding),
+                **_trace_column(_fresh(finding, [])),
+                rate=_rate(finding),
+                told_ns=self._tell(finding, None, state, 0, fresh=True),
+            )
+        )
+        self._tell_occurrences(finding)
+        return finding
+
+    def _unreported(self, reported: set[str], exposed: Mapping[str, int]) -> None:
+        """Findings this run is silent about: mutes may end, exposure may resolve."""
+        waiting = self._connection.execute(
+            sa.select(findings).where(
+                findings.c.status == Status.MUTED.value, findings.c.muted_until_ns <= self._now_ns
+            )
+        ).all()
+        candidates = {row.fingerprint: row for row in waiting}
+        for fingerprint in exposed:
+            row = rows.find(self._connection, fingerprint)
+            if row is not None:
+                candidates[fingerprint] = row
+        for fingerprint, row in sorted(candidates.items()):
+            if fingerprint in reported:
+                continue
+            before = rows.state(row)
+            state = lifecycle.woken(before, self._now_ns)
+            state = lifecycle.unseen(state, exposed.get(fingerprint, 0), row.rate, self._now_ns)
+            finding = replace(rows.finding(row), status=state.status)
+            told_ns = self._tell(finding, before, state, row.told_ns, fresh=False)
+            rows.update(self._connection, fingerprint, state, told_ns=told_ns)
+
+    def _tell(
+        self, finding: Finding, before: State | None, state: State, told_ns: int, *, fresh: bool
+    ) -> int:
+        """Note the step, and the pattern record if one is due; returns when it was last told."""
+        status_before = None if before is None else before.status
+        step = history.step(
+            self._connection,
+            finding.fingerprint,
+            status_before,
+            state.status,
+            self._now_ns,
+            run_id=self._run_id,
+        )
+        if step is not None:
+            self._steps.append(step)
+        news = step is not None and status_before is not Status.MUTED and state.status in TOLD
+        repeat_ns = round(self._emit.repeat_interval * NS_PER_S)
+        repeat = fresh and state.status in lifecycle.OPEN and self._now_ns - told_ns >= repeat_ns
+        if not news and not repeat:
+            return told_ns
+        self.messages.append(emission.pattern(finding, self._run, self._now_ns, repeat=not news))
+        return self._now_ns
+
+    def _tell_occurrences(self, finding: Finding) -> None:
+        """Occurrence records for evidence spans nobody was told about; muted ones count as told."""
+        table = evidence
+        known = {
+            (row.trace_id, row.span_id)
+            for row in self._connection.execute(
+                sa.select(table.c.trace_id, table.c.span_id).where(
+                    table.c.fingerprint == finding.fingerprint
+                )
+            )
+        }
+        fresh: dict[tuple[str, str], Evidence] = {}
+        for span in finding.evidence:
+            key = (span.trace_id, span.span_id)
+            if span.role is not Role.CONTRAST and key not in known:
+                fresh.setdefault(key, span)
+        told = list(fresh.values())[: self._emit.max_occurrences]
+        if not told:
+            return
+        self._connection.execute(
+            sa.insert(table),
+            [
+                {
+                    "fingerprint": finding.fingerprint,
+                    "trace_id": span.trace_id,
+                    "span_id": span.span_id,
+                    "recorded_ns": self._now_ns,
+                }
+                for span in told
+            ],
+        )
+        if len(known) + len(told) > EVIDENCE_MAX:
+            self._forget_evidence(finding.fingerprint, len(known) + len(told) - EVIDENCE_MAX)
+        if finding.status is not Status.MUTED:
+            self.messages += emission.occurrences(
+                finding,
+                told,
+                self._now_ns,
+                child_spans=self._emit.child_spans,
+                own=self._own_resource(),
+            )
+
+    def _forget_evidence(self, fingerprint: str, count: int) -> None:
+        """Delete the `count` oldest evidence rows of one finding."""
+        table = evidence
+        oldest = self._connection.execute(
+            sa.select(table.c.trace_id, table.c.span_id)
+            .where(table.c.fingerprint == fingerprint)
+            .order_by(table.c.recorded_ns, table.c.trace_id, table.c.span_id)
+            .limit(count)
+        ).all()
+        self._connection.execute(
+            sa.delete(table).where(
+                table.c.fingerprint == fingerprint,
+                table.c.trace_id == sa.bindparam("oldest_trace"),
+                table.c.span_id == sa.bindparam("oldest_span"),
+            ),
+            [{"oldest_trace": trace, "oldest_span": span} for trace, span in oldest],
+        )
+
+    def _columns(self, finding: Finding) -> dict[str, object]:
+        return {
+            "category": finding.category,
+            "severity": finding.severity.value,
+            "service": rows.service_column(finding.subject.service),
+            "priority": finding.priority,
+            "document": document.dumps(finding),
+            "first_seen_ns": finding.first_seen_ns,
+            "last_seen_ns": finding.last_seen_ns,
+            "updated_ns": self._now_ns,
+        }
+
+    def _own_resource(self) -> dict[str, str]:
+        return {
+            names.RESOURCE_SERVICE_NAME: names.SERVICE_NAME,
+            names.RESOURCE_SERVICE_VERSION: __version__,
+            names.RESOURCE_SERVICE_INSTANCE: self._replica,
+        }
+
+    def _first_ns(self, finding: Finding) -> int:
+        return finding.first_seen_ns or self._run.start_ns
+
+    def _last_ns(self, finding: Finding) -> int:
+        return finding.last_seen_ns or self._run.end_ns
+
+
+def _fresh(finding: Finding, known: Sequence[str]) -> list[str]:
+    """The affected traces nobody reported before; of very many only a stable half is looked at."""
+    seen = set(known)
+    looked_at = sorted(set(finding.traces))[: TRACES_MAX // 2]
+    return [trace for trace in looked_at if trace not in seen]
+
+
+def _trace_column(traces: Sequence[str]) -> dict[str, str]:
+    return {"traces": "\n".join(traces[-TRACES_MAX:])}
+
+
+def _rate(finding: Finding) -> float:
+    """Affected over exposed traces, 0..1."""
+    affected, exposed = finding.impact.traces_affected, finding.impact.traces_exposed
+    return affected / max(affected, exposed, 1)

@@ -1,0 +1,197 @@
+"""The door of the room: what a run found goes in, what is known and what is to be told comes out.
+
+All functions block on the database; the event loop calls them through `asyncio.to_thread`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from halo_otel.clock import NS_PER_S
+from halo_otel.config.sections import Emit
+from halo_otel.errors import NotFound
+from halo_otel.findings import history, lifecycle, outbox, rows
+from halo_otel.findings.lifecycle import State
+from halo_otel.findings.otlpjson import line
+from halo_otel.findings.recording import Recording
+from halo_otel.findings.store import Store
+from halo_otel.findings.tables import findings
+from halo_otel.findings.values import (
+    Baseline,
+    Pending,
+    Query,
+    Run,
+    RunInfo,
+    SignalKind,
+    Transition,
+)
+from halo_otel.model.finding import Finding
+from halo_otel.model.report import Report
+from halo_otel.selfobs import Counters
+
+_OPEN: Final = "halo.findings.open"
+_REASON_BYTES_MAX: Final = 512
+
+
+class Registry:
+    """Findings, their history and the outbox in one database.
+
+    `url` is `config.Config.registry_url`; `replica` names this instance among those that share a
+    PostgreSQL registry. `emit` is `None` where nothing is to be sent: the outbox stays empty, and what
+    is found meanwhile is not told later either. Besides the errors each function names, all raise `Unreachable` when the
+    database does not answer and `StateDamaged` when it cannot be read.
+    """
+
+    def __init__(
+        self, url: str, emit: Emit | None, counters: Counters, *, replica: str = "local"
+    ) -> None:
+        self._store = Store(url)
+        self._emit = emit
+        self._counters = counters
+        self._replica = replica
+
+    def open(self) -> None:
+        """Connect, bring the schema up to date; see `Store.open` for the errors."""
+        self._store.open()
+        with self._store.reading() as connection:
+            self._count_open(connection)
+
+    def close(self) -> None:
+        """Let go of the database; safe twice and unopened."""
+        self._store.close()
+
+    def record(
+        self, report: Report, run: RunInfo, now_ns: int, exposed: Mapping[str, int] | None = None
+    ) -> list[Transition]:
+        """Take in one analysis run, in one transaction: findings, lifecycle, history, outbox.
+
+        `exposed` says, for fingerprints of findings that are not resolved, how many of the traces
+        newly judged in this run belong to that finding's subject, so that they could have shown it.
+        Where it says nothing, nothing is ever resolved. Recording the same report again changes
+        neither findings nor what is told about them; it only adds a run.
+        """
+        with self._store.writing() as connection:
+            recording = Recording(
+                connection, run=run, now_ns=now_ns, emit=self._emit or Emit(), replica=self._replica
+            )
+            transitions = recording.record(report, exposed or {})
+            dropped = 0
+            if self._emit is not None:
+                dropped = outbox.put(connection, recording.messages, now_ns, self._emit.max_outbox)
+            history.prune(connection, now_ns)
+            self._count_open(connection)
+        if dropped:
+            self._counters.add("halo.emitter.dropped_records", dropped, reason="outbox_full")
+        return transitions
+
+    # --- asking
+
+    def findings(self, query: Query = Query()) -> list[Finding]:  # noqa: B008 (immutable)
+        """The findings that fit `query`, highest priority first."""
+        with self._store.reading() as connection:
+            return rows.listed(connection, query)
+
+    def finding(self, fingerprint: str) -> Finding:
+        """One finding with all its known affected traces; raises `NotFound`."""
+        with self._store.reading() as connection:
+            return rows.finding(_row(connection, fingerprint))
+
+    def transitions(self, after_seq: int = 0, limit: int = 1000) -> list[Transition]:
+        """The steps after `after_seq`, in order; feeds the control API's `watch`."""
+        with self._store.reading() as connection:
+            return history.transitions(connection, after_seq, limit)
+
+    def runs(self, limit: int = 100) -> list[Run]:
+        """The latest runs, newest first."""
+        with self._store.reading() as connection:
+            return history.runs(connection, limit)
+
+    # --- muting
+
+    def mute(self, fingerprint: str, until_ns: int | None, reason: str, now_ns: int) -> Finding:
+        """Keep silent about a finding until `until_ns`, or for good; it keeps counting.
+
+        `reason` stands in the transition. Raises `NotFound`.
+        """
+        return self._by_hand(
+            fingerprint, lambda state: lifecycle.muted(state, until_ns), reason, now_ns
+        )
+
+    def unmute(self, fingerprint: str, now_ns: int) -> Finding:
+        """Tell about a finding again; raises `NotFound`."""
+        return self._by_hand(fingerprint, lifecycle.unmuted, "", now_ns)
+
+    def _by_hand(
+        self, fingerprint: str, change: Callable[[State], State], reason: str, now_ns: int
+    ) -> Finding:
+        with self._store.writing() as connection:
+            before = rows.state(_row(connection, fingerprint))
+            after = change(before)
+            rows.update(connection, fingerprint, after)
+            history.step(
+                connection,
+                fingerprint,
+                before.status,
+                after.status,
+                now_ns,
+                reason=line(reason, _REASON_BYTES_MAX),
+            )
+            self._count_open(connection)
+            return rows.finding(_row(connection, fingerprint))
+
+    # --- baselines
+
+    def record_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Remember what a window saw; the same window and service again replaces it."""
+        with self._store.writing() as connection:
+            history.put_baselines(connection, self._replica, baselines)
+
+    def baselines(self, since_ns: int, service: str | None = None) -> list[Baseline]:
+        """What windows that began at `since_ns` or later saw, summed over replicas, oldest first."""
+        with self._store.reading() as connection:
+            return history.baselines(connection, since_ns, service)
+
+    # --- the outbox
+
+    def pending(self, kind: SignalKind, limit: int, now_ns: int, lease_s: float) -> list[Pending]:
+        """Up to `limit` due records of `kind`, leased to the caller for `lease_s` seconds."""
+        with self._store.writing() as connection:
+            return outbox.claim(connection, kind, limit, now_ns, round(lease_s * NS_PER_S))
+
+    def mark_emitted(self, ids: Iterable[int]) -> None:
+        """The Collector acknowledged these records, or they were given up: forget them."""
+        with self._store.writing() as connection:
+            outbox.remove(connection, tuple(ids))
+
+    def mark_failed(self, ids: Iterable[int], next_attempt_ns: int) -> None:
+        """Sending these records failed: they are due again at `next_attempt_ns`."""
+        with self._store.writing() as connection:
+            outbox.postpone(connection, tuple(ids), next_attempt_ns, failed=True)
+
+    def outbox_size(self) -> int:
+        """How many records wait for the Collector."""
+        with self._store.reading() as connection:
+            return outbox.size(connection)
+
+    def _count_open(self, connection: Connection) -> None:
+        """Set the gauge `halo.findings.open{category,severity,service}`."""
+        keys = (findings.c.category, findings.c.severity, findings.c.service)
+        counted = connection.execute(
+            sa.select(*keys, sa.func.count())
+            .where(findings.c.status.in_([status.value for status in lifecycle.OPEN]))
+            .group_by(*keys)
+        ).all()
+        self._counters.clear(_OPEN)
+        for category, severity, service, count in counted:
+            self._counters.set(_OPEN, count, category=category, severity=severity, service=service)
+
+
+def _row(connection: Connection, fingerprint: str) -> rows.Row:
+    row = rows.find(connection, fingerprint)
+    if row is None:
+        raise NotFound(
+            f"no finding {fingerprint[:64]!r}: `halo-otel findings` lists the known fingerprints"
+        )
+    return row

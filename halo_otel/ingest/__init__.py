@@ -1,0 +1,8 @@
+"""From journal to windows: decode, normalise, insert in bulk.
+
+The journal offset is committed in the transaction of the rows it brought, so after a crash at any
+moment ingest goes on exactly where the windows end: nothing is lost, nothing is stored twice.
+
+`rows` turns spans and log records into columns, for the service and for files alike; `pump` moves
+frames.
+"""

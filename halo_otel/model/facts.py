@@ -1,0 +1,66 @@
+"""Agent facts: what a span says about an agent's run, in one vocabulary for every dialect.
+
+`None` always means *unknown*: not captured, redacted, or not applicable. Unknown is never equal to
+anything, so a detector that needs a fact abstains where it is `None`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class SpanKind(StrEnum):
+    """What a span does for the agent (not OTLP's `Span.kind`)."""
+
+    AGENT = "agent"
+    LLM = "llm"
+    TOOL = "tool"
+    RETRIEVER = "retriever"
+    EMBEDDING = "embedding"
+    CHAIN = "chain"  # a workflow, a task, a step: structure around other spans
+    GUARDRAIL = "guardrail"
+    EVALUATOR = "evaluator"
+    MEMORY = "memory"
+    OTHER = "other"  # no agent telemetry: an HTTP client, a database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFacts:
+    """The facts of one span.
+
+    `sources` names, for each fact that is known, the attribute key (or `event:<name>`,
+    `name`, `status`) it was read from, so that a finding can cite it.
+    """
+
+    kind: SpanKind = SpanKind.OTHER
+    dialects: tuple[str, ...] = ()
+    agent_name: str | None = None
+    agent_id: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    provider: str | None = None
+    model_requested: str | None = None
+    model_served: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: float | None = None  # USD, only where the telemetry states it
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    tool_arguments: str | None = None  # JSON or plain text, as it was recorded
+    tool_result: str | None = None
+    input_text: str | None = None  # what the model or agent was given, as recorded
+    output_text: str | None = None  # what it answered
+    finish_reason: str | None = None
+    error_type: str | None = None  # exception.type, error.type; None without an error
+    error_message: str | None = None
+    error_source: str | None = None  # "status" | "exception" | "tool_result" | "protocol"
+    prompt_version: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the span's own telemetry says it failed."""
+        return self.error_source is not None

@@ -1,0 +1,40 @@
+"""The figures of a finding in words, alike in reports and on the terminal."""
+
+from halo_otel.clock import rfc3339
+from halo_otel.model.finding import Impact
+
+
+def share(impact: Impact) -> str:
+    """`12 of 86 traces (14 %)`."""
+    affected, exposed = impact.traces_affected, impact.traces_exposed
+    part = f" ({percent(affected / exposed)})" if exposed else ""
+    return f"{affected:,} of {exposed:,} traces{part}"
+
+
+def percent(part: float) -> str:
+    """A share in 0..1 as `14 %`."""
+    return f"{part * 100:.0f} %"
+
+
+def moment(time_ns: int) -> str:
+    """A time to the second, in UTC."""
+    return rfc3339(time_ns)[:19] + "Z"
+
+
+def waste(impact: Impact) -> str:
+    """What fixing the finding would save, in words."""
+    parts = [
+        f"{impact.tokens_wasted:,} tokens" if impact.tokens_wasted else "",
+        f"{impact.cost_wasted:,.2f} USD" if impact.cost_wasted >= 0.005 else "",
+        f"{impact.seconds_wasted:,.1f} s" if impact.seconds_wasted >= 0.05 else "",
+        f"{impact.failed_traces_attributable:,.1f} failed traces"
+        if impact.failed_traces_attributable >= 0.05
+        else "",
+    ]
+    known = [part for part in parts if part]
+    return f"fixing it saves {', '.join(known)}" if known else "no measurable waste"
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands kept whole."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"

@@ -1,0 +1,137 @@
+"""Runs the analysis when it is due or asked for, and gives what it found to the registry."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+from halo_otel.analysis.exposure import exposed
+from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
+from halo_otel.analysis.tree import goal_tree
+from halo_otel.clock import NS_PER_S, Clock
+from halo_otel.config import sections
+from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, RunInfo
+from halo_otel.model.goal import GoalNode
+from halo_otel.model.report import Report
+from halo_otel.model.span import TraceId
+from halo_otel.selfobs import Counters
+from halo_otel.window.store import WindowStore
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+# Findings whose exposure is asked for in each run; those beyond are the least important ones.
+KNOWN_FINDINGS_MAX = 10_000
+
+
+class Analyst:
+    """The scheduler's clock. Async context manager around the one thread that analyses.
+
+    One thread means one run at a time; leaving waits for the run under way, so that the windows it
+    reads may be closed afterwards.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        registry: Registry,
+        store: WindowStore,
+        settings: sections.Analysis,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self._scheduler = scheduler
+        self._registry = registry
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._counters = counters
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._latest: Report | None = None
+
+    async def __aenter__(self) -> "Analyst":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+
+    @property
+    def latest(self) -> Report | None:
+        """The last run's report as the registry knows its findings now; None before the first."""
+        return self._latest
+
+    async def run(self) -> None:
+        """Look every second whether a run is due; ends by cancellation."""
+        while True:
+            await self.tick(self._clock.now_ns())
+            await self._clock.sleep(TICK_S)
+
+    async def tick(self, now_ns: int) -> None:
+        """Run if a run is due."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._run_if_due, now_ns)
+
+    async def analyze(self) -> Report:
+        """Run now, whatever is due; waits for a run under way first."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._run_on_demand)
+
+    def tree(self, trace_id: TraceId) -> list[GoalNode]:
+        """The goal tree of a trace within the lookback; empty for an unknown trace. Blocks."""
+        since_ns = self._clock.now_ns() - round(self._settings.lookback * NS_PER_S)
+        with self._store.view(since_ns) as view:
+            return goal_tree(view, trace_id)
+
+    def _run_if_due(self, now_ns: int) -> None:
+        scheduled = self._scheduler.tick(now_ns)
+        if scheduled is not None:
+            self._publish(scheduled, now_ns)
+
+    def _run_on_demand(self) -> Report:
+        now_ns = self._clock.now_ns()
+        return self._publish(self._scheduler.run_now(now_ns), now_ns)
+
+    def _publish(self, scheduled: ScheduledRun, now_ns: int) -> Report:
+        """Record a run that began at `now_ns`: findings, what is to be told of them, baselines."""
+        run, report = scheduled.run, scheduled.run.report
+        duration_s = (self._clock.now_ns() - now_ns) / NS_PER_S
+        known = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
+        transitions = self._registry.record(
+            report,
+            RunInfo(
+                start_ns=report.window.start_ns,
+                end_ns=report.window.end_ns,
+                trigger=scheduled.trigger,
+                duration_s=duration_s,
+            ),
+            now_ns,
+            exposed(run.judged, {finding.fingerprint: finding.subject for finding in known}),
+        )
+        self._registry.record_baselines(
+            [
+                Baseline(
+                    window_start_ns=counts.window_start_ns,
+                    service=counts.service,
+                    traces=counts.traces,
+                    spans=counts.spans,
+                    errors=counts.errors,
+                )
+                for counts in scheduled.sealed
+            ]
+        )
+        self._counters.set("halo.analysis.duration_seconds", duration_s)
+        logger.info(
+            "analysed (%s): %d traces judged, %d findings, %d changes, %.2f s",
+            scheduled.trigger,
+            len(run.judged),
+            len(report.findings),
+            len(transitions),
+            duration_s,
+        )
+        self._latest = report
+        return report

@@ -1,0 +1,87 @@
+"""The engine as the front sees it: a child process behind two pipes."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+
+from halo_otel.errors import Permanent
+from halo_otel.service.link import LINE_BYTES_MAX, Message
+
+logger = logging.getLogger(__name__)
+
+# A stopping engine finishes its ingest tick and its transaction; what it leaves stays journaled.
+STOP_TIMEOUT_S = 20.0
+
+
+class EngineDied(Permanent):
+    """The engine process ended by itself; its own log lines say why."""
+
+
+class EngineChild:
+    """Starts the engine, passes messages, and notices its death.
+
+    `run` must be a task of the front's group: it returns after a `stop` and raises `EngineDied`
+    when the engine ends by itself, which takes the service down. Nothing acknowledged is lost by
+    that, it is in the journal.
+    """
+
+    def __init__(self, first: Message, on_message: Callable[[Message], None]) -> None:
+        self._first = first
+        self._on_message = on_message
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Start the process and hand it its configuration."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "halo_otel.service.engine",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES_MAX,
+            # A Ctrl-C in a terminal goes to the whole group: the engine is to stop through its
+            # pipe, after the front has refused new data.
+            start_new_session=True,
+        )
+        self.send(self._first)
+
+    def send(self, message: Message) -> None:
+        """Queue a message; messages to a dead engine vanish, `run` reports the death."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.is_closing():
+            return
+        process.stdin.write(message.line())
+
+    async def run(self) -> None:
+        """Pass on messages until the engine ends. Raises EngineDied."""
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        failure = None
+        while line := await process.stdout.readline():
+            message = Message.parse(line)
+            failure = message.failure or failure
+            self._on_message(message)
+        code = await process.wait()
+        if not self._stopping:
+            raise EngineDied(
+                failure
+                or f"the engine process ended with code {code}: see its log lines above; "
+                "everything acknowledged is in the journal and is read again at the next start"
+            )
+
+    async def stop(self) -> None:
+        """Ask the engine to finish, wait, kill it when it does not. Safe twice and unstarted."""
+        process = self._process
+        self._stopping = True
+        if process is None or process.returncode is not None:
+            return
+        self.send(Message(stop=True))
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            logger.warning("the engine did not stop within %.0f s: killed", STOP_TIMEOUT_S)
+            process.kill()
+            await process.wait()

@@ -1,0 +1,70 @@
+"""What front and engine tell each other: one JSON object per line, over the engine's stdin and stdout.
+
+    front → engine   {"config": …} once, then {"durable": offset}, {"counters": …}, {"stop": true}
+    engine → front   {"ready": true}, {"checkpoint": offset}, {"counters": …}, {"failure": why} last
+
+End of file without a `stop` means that the other process died.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from halo_otel.errors import HaloError
+from halo_otel.selfobs import Reading
+
+LINE_BYTES_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One line; absent parts are `None`."""
+
+    config: dict[str, object] | None = None
+    control_target: str | None = None
+    durable: int | None = None
+    checkpoint: int | None = None
+    counters: tuple[Reading, ...] | None = field(default=None)
+    ready: bool = False
+    stop: bool = False
+    failure: str | None = None
+
+    def line(self) -> bytes:
+        """The message as it goes over the pipe, with its newline."""
+        parts: dict[str, object] = {
+            "config": self.config,
+            "control_target": self.control_target,
+            "durable": self.durable,
+            "checkpoint": self.checkpoint,
+            "counters": None if self.counters is None else _rows(self.counters),
+            "ready": self.ready or None,
+            "stop": self.stop or None,
+            "failure": self.failure,
+        }
+        present = {key: value for key, value in parts.items() if value is not None}
+        return json.dumps(present).encode() + b"\n"
+
+    @staticmethod
+    def parse(line: bytes) -> "Message":
+        """The message of a line that `line` made."""
+        parts = json.loads(line)
+        rows = parts.pop("counters", None)
+        counters = None if rows is None else tuple(_readings(rows))
+        return Message(counters=counters, **parts)
+
+
+def _rows(readings: Iterable[Reading]) -> list[list[object]]:
+    return [[r.name, [list(pair) for pair in r.attributes], r.value] for r in readings]
+
+
+def _readings(rows: Iterable[tuple[str, list[list[str]], float]]) -> Iterable[Reading]:
+    for name, attributes, value in rows:
+        yield Reading(name, tuple((key, text) for key, text in attributes), value)
+
+
+def reason(error: BaseException) -> BaseException:
+    """The one error to tell of a task group in which one task's death took the others down."""
+    while isinstance(error, BaseExceptionGroup):
+        known, _ = error.split(HaloError)
+        error = (known or error).exceptions[0]
+    return error

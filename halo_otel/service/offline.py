@@ -1,0 +1,89 @@
+"""The same stages without a service: files in, one window, one report.
+
+    importers ─▶ ingest.rows ─▶ window.single ─▶ analysis ─▶ report or goal tree
+
+What does not fit into memory spills into a temporary directory that is removed in the end.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from halo_otel.analysis.run import analyse
+from halo_otel.analysis.tree import goal_tree
+from halo_otel.config import sections
+from halo_otel.errors import NotFound
+from halo_otel.importers.files import OnBad, read_telemetry
+from halo_otel.ingest.rows import RowBuilder
+from halo_otel.model.goal import GoalNode
+from halo_otel.model.report import Report
+from halo_otel.model.span import Span
+from halo_otel.window.single import SingleWindow
+from halo_otel.window.view import View
+
+# A span takes some 10 KB of Python objects on its way into the window, and a bulk insert costs
+# 10 ms however many rows it has.
+BATCH_ROWS: Final = 8192
+
+OnProgress = Callable[[int], None]  # told how many spans and log records were read by now
+
+
+def analyze_files(
+    paths: Sequence[Path],
+    settings: sections.Analysis,
+    on_progress: OnProgress,
+    on_bad: OnBad,
+    *,
+    window: sections.Window | None = None,
+) -> Report:
+    """The report over everything in `paths`, files or directories, as one window.
+
+    Every trace counts as complete. Raises BadFile for a path that is no trace file; single bad lines
+    go to `on_bad` and are skipped.
+    """
+    with _loaded(paths, on_progress, on_bad, window) as view:
+        until_ns = max((info.end_ns for info in view.windows), default=0)
+        return analyse(view, settings=settings, until_ns=until_ns, offline=True)
+
+
+def tree_from_files(
+    trace_id: str,
+    paths: Sequence[Path],
+    on_progress: OnProgress,
+    on_bad: OnBad,
+    *,
+    window: sections.Window | None = None,
+) -> Sequence[GoalNode]:
+    """The goal tree of one trace in `paths`. Raises NotFound when they do not hold it, and BadFile."""
+    with _loaded(paths, on_progress, on_bad, window) as view:
+        nodes = goal_tree(view, trace_id)
+    if not nodes:
+        raise NotFound(f"no file given holds trace {trace_id!r}")
+    return nodes
+
+
+@contextmanager
+def _loaded(
+    paths: Sequence[Path],
+    on_progress: OnProgress,
+    on_bad: OnBad,
+    config: sections.Window | None,
+) -> Iterator[View]:
+    """Everything in `paths` as one window. Files have no time of arrival: a record's own end stands
+    for it, and its place in the files orders spans that are there twice."""
+    with SingleWindow(config=config) as window:
+        builder = RowBuilder()
+        read = 0
+        for read, record in enumerate(read_telemetry(paths, on_bad), start=1):
+            if isinstance(record, Span):
+                builder.add_span(record, max(record.start_ns, record.end_ns), read)
+            else:
+                builder.add_log_record(record, record.time_ns or record.observed_ns, read)
+            if builder.size >= BATCH_ROWS:
+                window.insert(builder.batch())
+                on_progress(read)
+        window.insert(builder.batch())
+        on_progress(read)
+        with window.view() as view:
+            yield view

@@ -1,0 +1,17 @@
+"""Rolling windows: what arrived between two moments, in one DuckDB file each.
+
+A window is open (rows come in), then sealed (closed, read-only), then expired (deleted whole, by age
+and by bytes). Promises:
+
+- Rows and the journal offset they reach up to are committed together, so after a crash a window holds
+  each journaled frame once, wholly or not at all.
+- A view shows every span once, however often it was sent, and stays as it was while rows come in,
+  windows are sealed and others expire.
+- A file that cannot be read stops the start and is named; nothing is silently started empty.
+
+`store` holds the service's windows, `single` one window for offline use; `view` reads both.
+"""
+
+from halo_otel.window.schema import Batch, Columns, WindowInfo
+
+__all__ = ["Batch", "Columns", "WindowInfo"]

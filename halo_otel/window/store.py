@@ -1,0 +1,183 @@
+"""The service's windows: where arrivals go, when windows are sealed, when they are deleted."""
+
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from threading import RLock
+from typing import Final
+
+from halo_otel import duck
+from halo_otel.clock import NS_PER_S
+from halo_otel.config import sections
+from halo_otel.errors import StateDamaged
+from halo_otel.selfobs import Counters
+from halo_otel.window.file import WindowFile, create, open_existing, window_paths
+from halo_otel.window.schema import Batch, WindowInfo
+from halo_otel.window.view import Source, View
+
+
+class WindowStore:
+    """All windows below one directory.
+
+    One thread inserts, seals and expires; any thread may read. Times are Unix nanoseconds of arrival.
+    Windows never overlap, also after `window.length` was changed.
+    """
+
+    def __init__(self, directory: Path, config: sections.Window, counters: Counters) -> None:
+        self.directory: Final = directory
+        self._config = config
+        self._counters = counters
+        self._length_ns = round(config.length) * NS_PER_S
+        self._lock = RLock()
+        self._con: duck.Connection | None = None
+        self._files: list[WindowFile] = []  # by start
+        self._resume_offset = 0
+
+    def open(self) -> None:
+        """Attach the windows of earlier runs; raises `StateDamaged` or `InUse`, naming the file."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._con = duck.connect(
+            self.directory,
+            memory_limit_bytes=self._config.memory_limit,
+            threads=self._config.threads,
+        )
+        try:
+            self._files = [open_existing(self._con, path) for path in window_paths(self.directory)]
+        except BaseException:
+            self.close()
+            raise
+        # The files are ours now, so what an earlier process spilled is nobody's.
+        rmtree(self.directory / duck.SPILL_DIRECTORY, ignore_errors=True)
+        self._resume_offset = max((file.journal_offset for file in self._files), default=0)
+
+    def close(self) -> None:
+        """Write everything into the files and let go of them."""
+        with self._lock:
+            if self._con is not None:
+                self._con.close()
+            self._con = None
+            self._files = []
+
+    @property
+    def resume_offset(self) -> int:
+        """The highest journal offset committed in any window; 0 if there is none."""
+        return self._resume_offset
+
+    def start_of(self, arrival_ns: int) -> int:
+        """The start of the window that takes what arrived at `arrival_ns`.
+
+        That is the moment floored to the window's length, except that windows stay as they were cut
+        (the length may have been changed) and sealed ones take nothing more: what arrived in one, by
+        a clock that was set back, goes to the first window after it.
+        """
+        with self._lock:
+            moment_ns = arrival_ns
+            while (file := self._last_started(moment_ns)) and moment_ns < file.end_ns:
+                if not file.sealed:
+                    return file.start_ns
+                moment_ns = file.end_ns
+            floor_ns = moment_ns - moment_ns % self._length_ns
+            return max(floor_ns, file.end_ns) if file else floor_ns
+
+    def insert(self, start_ns: int, batch: Batch, journal_offset: int) -> None:
+        """Commit a batch to the window that starts at `start_ns` (see `start_of`).
+
+        `journal_offset` is the end of the last frame in it and is committed in the same transaction.
+        Raises `StateDamaged` if the window is sealed, `Unwritable` if the disk refuses.
+        """
+        assert journal_offset > self._resume_offset, "frames come once and in order"
+        with self._lock:
+            file = self._last_started(start_ns)
+            if file is None or file.start_ns != start_ns:
+                file = self._create(start_ns)
+            if file.sealed:
+                raise StateDamaged(
+                    f"{file.path} is sealed and cannot take rows up to journal offset"
+                    f" {journal_offset}; the rows stay in the journal. Move the file away and start"
+                    " again."
+                )
+            file.insert(self._connection, batch, journal_offset)
+            self._resume_offset = journal_offset
+
+    def seal_before(self, now_ns: int) -> list[WindowInfo]:
+        """Seal the open windows that ended by `now_ns`: the journal has passed it for good."""
+        with self._lock:
+            sealed = [file for file in self._files if not file.sealed and file.end_ns <= now_ns]
+            for file in sealed:
+                file.seal(self._connection)
+            for file in self._files:
+                if file.sealed and not file.read_only and not file.views:
+                    file.close_for_writing(self._connection)
+            return [file.info for file in sealed]
+
+    def expire(self, now_ns: int) -> list[WindowInfo]:
+        """Delete sealed windows older than `window.retention`, then the oldest while all sealed ones
+        together exceed `window.retention_bytes`. One that a view reads waits for the next call."""
+        with self._lock:
+            retention_ns = round(self._config.retention * NS_PER_S)
+            sealed = [(file, file.info) for file in self._files if file.sealed]
+            bytes_ = sum(info.bytes_ for _, info in sealed)
+            expired = []
+            for file, info in sealed:
+                too_old = file.end_ns + retention_ns <= now_ns
+                if not file.views and (too_old or bytes_ > self._config.retention_bytes):
+                    file.delete(self._connection)
+                    self._files.remove(file)
+                    bytes_ -= info.bytes_
+                    expired.append(info)
+            if expired:
+                self._counters.add("halo.window.expired", len(expired))
+            return expired
+
+    def windows(self) -> list[WindowInfo]:
+        """All windows, oldest first."""
+        with self._lock:
+            return [file.info for file in self._files]
+
+    @contextmanager
+    def view(self, since_ns: int, until_ns: int | None = None) -> Iterator[View]:
+        """What the windows that overlap `[since_ns, until_ns)` hold at this moment, for one thread.
+
+        Until the view is left, rows that come in do not show in it and none of its windows expires.
+        """
+        with self._lock:
+            files = [
+                file
+                for file in self._files
+                if since_ns < file.end_ns and (until_ns is None or file.start_ns < until_ns)
+            ]
+            for file in files:
+                file.views += 1
+            con = self._connection.cursor()
+            sources = [Source(database=file.database, info=file.info) for file in files]
+        try:
+            yield View(con, sources)
+        finally:
+            with self._lock:
+                con.close()
+                for file in files:
+                    file.views -= 1
+
+    @property
+    def _connection(self) -> duck.Connection:
+        assert self._con is not None, "the store is not open"
+        return self._con
+
+    def _last_started(self, moment_ns: int) -> WindowFile | None:
+        index = bisect_right(self._files, moment_ns, key=_start_ns)
+        return self._files[index - 1] if index else None
+
+    def _create(self, start_ns: int) -> WindowFile:
+        index = bisect_right(self._files, start_ns, key=_start_ns)
+        end_ns = start_ns - start_ns % self._length_ns + self._length_ns
+        if index < len(self._files):
+            end_ns = min(end_ns, self._files[index].start_ns)
+        file = create(self._connection, self.directory, start_ns, end_ns)
+        insort(self._files, file, key=_start_ns)
+        return file
+
+
+def _start_ns(file: WindowFile) -> int:
+    return file.start_ns

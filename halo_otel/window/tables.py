@@ -1,0 +1,121 @@
+"""The tables of one attached window database: making them and adding rows."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from halo_otel.duck import Connection
+from halo_otel.window.schema import SCHEMA_VERSION, TABLES, Batch, Columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(slots=True)
+class KnownIds:
+    """Which resources and scopes a window already holds."""
+
+    resources: set[object] = field(default_factory=set)
+    scopes: set[object] = field(default_factory=set)
+
+
+def create_tables(con: Connection, database: str, start_ns: int, end_ns: int) -> None:
+    """Lay out an empty database for the window `[start_ns, end_ns)`."""
+    for table, columns in TABLES.items():
+        layout = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        con.execute(f"CREATE TABLE {database}.{table} ({layout})")
+    con.table(f"{database}.window_info").insert([SCHEMA_VERSION, start_ns, end_ns, False])
+    con.table(f"{database}.journal_offset").insert([0])
+
+
+def append(
+    con: Connection, database: str, batch: Batch, known: KnownIds, journal_offset: int | None = None
+) -> None:
+    """Add a batch, and how far the journal is now contained, in one transaction.
+
+    Resources and scopes whose id is in `known` are left out, the others join `known`.
+    """
+    resources = _unknown(batch.resources, "resource_id", known.resources)
+    scopes = _unknown(batch.scopes, "scope_id", known.scopes)
+    tables = {
+        "spans": batch.spans,
+        "log_records": batch.log_records,
+        "resources": resources,
+        "scopes": scopes,
+    }
+    arrow = {name: arrow_table(name, columns) for name, columns in tables.items() if rows(columns)}
+    con.begin()
+    try:
+        for name, table in arrow.items():
+            con.from_arrow(table).insert_into(f"{database}.{name}")
+        if journal_offset is not None:
+            statement = f"UPDATE {database}.journal_offset SET journal_offset = ?"  # noqa: S608 our name
+            con.execute(statement, [journal_offset])
+        con.commit()
+    except BaseException:
+        con.rollback()
+        raise
+    known.resources.update(resources.get("resource_id", ()))
+    known.scopes.update(scopes.get("scope_id", ()))
+
+
+def rows(columns: Columns) -> int:
+    """How many rows `columns` hold."""
+    return len(next(iter(columns.values()), ()))
+
+
+def _unknown(columns: Columns, id_name: str, known: set[object]) -> Columns:
+    """The first row of each id that is not in `known`."""
+    first = {key: row for row, key in reversed(list(enumerate(columns.get(id_name, ()))))}
+    keep = sorted(row for key, row in first.items() if key not in known)
+    return {name: [values[row] for row in keep] for name, values in columns.items()}
+
+
+# pyarrow costs 40 MB and is loaded with the first row: an idle service never pays for it.
+_ARROW_TYPES: Final = {
+    "VARCHAR": "string",
+    "BIGINT": "int64",
+    "UBIGINT": "uint64",
+    "UINTEGER": "uint32",
+    "UTINYINT": "uint8",
+    "DOUBLE": "float64",
+}
+_INTEGER_RANGES: Final = {
+    "BIGINT": (-(2**63), 2**63 - 1),
+    "UBIGINT": (0, 2**64 - 1),
+    "UINTEGER": (0, 2**32 - 1),
+    "UTINYINT": (0, 255),
+}
+
+
+def arrow_table(table: str, columns: Columns) -> "pa.Table":
+    """`columns` as an Arrow table in the schema's column order."""
+    import pyarrow as pa
+
+    kinds = TABLES[table]
+    return pa.Table.from_arrays(
+        [_arrow_column(columns[name], kind) for name, kind in kinds.items()], names=list(kinds)
+    )
+
+
+def _arrow_column(values: list[object], kind: str) -> Any:
+    """`values` as an Arrow array of the DuckDB type `kind`.
+
+    A sender's number may exceed 64 bits and its text may hold half a surrogate pair; no column can
+    hold either. One such value must not stop the ingest of all others, so it is bent to fit.
+    """
+    import pyarrow as pa
+
+    arrow_type = pa.type_for_alias(_ARROW_TYPES[kind])
+    try:
+        return pa.array(values, arrow_type)
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        return pa.array([_bent(value, kind) for value in values], arrow_type)
+
+
+def _bent(value: object, kind: str) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, int) and kind in _INTEGER_RANGES:
+        low, high = _INTEGER_RANGES[kind]
+        return min(max(value, low), high)
+    return value

@@ -1,0 +1,94 @@
+"""Laws of `normalise`: it never raises, cites what exists, and its table is complete."""
+
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from halo_otel.agentspan import fallback
+from halo_otel.agentspan.precedence import DIALECTS, PRECEDENCE
+from halo_otel.model.facts import AgentFacts, SpanKind
+
+ROW_KEYS = sorted({row.key for rows in PRECEDENCE.values() for row in rows if row.parse})
+EVENTS = sorted({name for dialect in DIALECTS for name in dialect.event_markers} | {"exception"})
+FLAT = [
+    f"llm.{side}_messages.{index}.message.{rest}"
+    for side in ("input", "output")
+    for index in (0, 1, 3)
+    for rest in ("role", "content", "contents.0.message_content.type",
+                 "tool_calls.0.tool_call.function.name")
+]  # fmt: skip
+TELLING = [
+    "AGENT", "LLM", "TOOL", "chat", "execute_tool", "invoke_agent", "tools/call", "user",
+    "<REDACTED>", "Error: x", "[", "{", '"', '[{"role":"user"}]', '[{"role":1,"parts":[1,{}]}]',
+    '{"messages":1}', '{"messages":[{"role":"user","content":{"a":1}}]}', '{"error":[1]}',
+    '[{"role":"user","parts":[{"type":[],"text":{}}]}]', '[{"toolUse":{"name":"x"}}]',
+    '{"status":true}', "1" * 30, "\ud800", "[" * 2000, "NaN", "1e999", '"' * 9,
+]  # fmt: skip
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=6)
+    | st.binary(max_size=4)
+    | st.sampled_from(TELLING)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "parts", "content", "text", "type", "name", "input", "x"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from([*ROW_KEYS, *FLAT, "role", "content", "message", "exception.type"]), VALUES
+)
+
+
+@given(
+    attributes=ATTRIBUTES,
+    name=st.sampled_from(["chat x", "handoff to x", "tools/call ", " ", "", "execute_tool t"]),
+    scope=st.sampled_from(["", "openinference.instrumentation.x", "opentelemetry.util.genai"]),
+    events=st.dictionaries(st.sampled_from(EVENTS), ATTRIBUTES, max_size=3),
+    status=st.tuples(st.integers(0, 255), st.sampled_from(TELLING)),
+    kind=st.integers(0, 5),
+)
+@settings(deadline=None, max_examples=400)
+def test_any_soup_of_attributes_is_normalised(facts: Any, **span: Any) -> None:
+    known: AgentFacts = facts(span.pop("attributes"), **span)
+    assert isinstance(known.kind, SpanKind)
+    for fact in fields(AgentFacts):
+        if fact.name not in {"kind", "dialects", "sources"}:
+            value = getattr(known, fact.name)
+            assert (value is not None) == (fact.name in known.sources), fact.name
+            assert value is None or isinstance(
+                value, (int, float) if "token" in fact.name or fact.name == "cost" else str
+            )
+            assert value != ""
+    assert (known.error_source is None) == (not known.failed)
+    if not known.failed:
+        assert known.error_type is None
+        assert known.error_message is None
+
+
+def test_every_fact_has_rows_and_every_row_a_known_dialect() -> None:
+    names = {field.name for field in fields(AgentFacts)} - {"dialects", "sources"}
+    assert set(PRECEDENCE) == names
+    dialects = {dialect.name for dialect in DIALECTS} | {fallback.DIALECT.name}
+    for rows in PRECEDENCE.values():
+        for row in rows:
+            assert row.dialect in dialects
+            assert (row.parse is None) != (row.read is None)
+
+
+def test_no_row_is_hidden_by_an_equal_one() -> None:
+    for rows in PRECEDENCE.values():
+        places = [(row.dialect, row.key, row.parse, row.read, row.kinds) for row in rows]
+        assert len(places) == len(set(places))

@@ -1,0 +1,189 @@
+"""Small agent traffic, written down run by run, and its analysis."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from halo_otel.analysis.run import analyse
+from halo_otel.config import sections
+from halo_otel.model.finding import Finding
+from halo_otel.model.report import Report
+from halo_otel.window.schema import SPAN_COLUMNS, Batch, Columns
+from halo_otel.window.single import SingleWindow
+from halo_otel.window.view import View
+
+MS = 1_000_000
+START_NS = 1_700_000_000_000_000_000
+
+Row = dict[str, object]
+
+
+class Run:
+    """One trace: an agent span with turns and calls below it, each after the one before."""
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        agent: str = "booker",
+        service: str = "shop",
+        session: str | None = None,
+        outcome: bool | None = True,
+        flat: bool = False,
+    ) -> None:
+        self.trace_id = f"{number + 1:032x}"
+        self._prefix = f"{number + 1:011x}"
+        self._service = service
+        self._session = session
+        self._flat = flat
+        self.now_ns = self._start_ns = START_NS + number * 1_000 * MS
+        self.rows: list[Row] = []
+        status = {True: 1, False: 2, None: 0}[outcome]
+        self._root = self._add(
+            f"invoke_agent {agent}", "agent", parent="", agent_name=agent, status_code=status, ms=0
+        )
+        if outcome is False:
+            self._root |= {"error_source": "status", "error_type": "", "error_message": ""}
+
+    def turn(self, *, tokens: int = 100, ms: float = 500, model: str = "large") -> "Run":
+        self._add("chat", "llm", model_requested=model, input_tokens=tokens, output_tokens=0, ms=ms)
+        return self
+
+    def call(
+        self,
+        tool: str,
+        arguments: object = None,
+        result: str | None = "done",
+        *,
+        error: str | None = None,
+        source: str = "status",
+        ms: float = 100,
+        pause_ms: float = 1,
+        **columns: object,
+    ) -> "Run":
+        """A turn that asks for a call, and the call; `arguments=None` means not captured."""
+        self.turn()
+        self.now_ns += round(pause_ms * MS)
+        text = None if arguments is None else json.dumps(arguments, sort_keys=True)
+        self.span = self._add(
+            f"execute_tool {tool}",
+            "tool",
+            tool_name=tool,
+            tool_arguments=text,
+            tool_arguments_chars=text and len(text),
+            tool_result=result,
+            tool_result_chars=None if result is None else len(result),
+            ms=ms,
+            **({"error_source": source, "error_message": error} if error else {}),
+            **columns,
+        )
+        return self
+
+    def _add(
+        self, name: str, kind: str, *, parent: str | None = None, ms: float, **columns: object
+    ) -> Row:
+        if parent is None:
+            parent = "" if self._flat else str(self._root["span_id"])
+        row: Row = {
+            "trace_id": self.trace_id,
+            "span_id": f"{self._prefix}{len(self.rows) + 1:05x}",
+            "parent_span_id": parent,
+            "name": name,
+            "kind": 1,
+            "start_ns": self.now_ns,
+            "end_ns": self.now_ns + round(ms * MS),
+            "status_code": 2 if columns.get("error_source") == "status" else 0,
+            "status_message": "",
+            "attributes": "{}",
+            "events": "[]",
+            "links": "[]",
+            "resource_id": 1,
+            "scope_id": 1,
+            "service": self._service,
+            "session_id": self._session,
+            "span_kind": kind,
+            **columns,
+        }
+        self.rows.append(row)
+        self.now_ns += round(ms * MS) + MS
+        if len(self.rows) > 1:
+            self.rows[0]["end_ns"] = self.now_ns
+        return row
+
+
+class Traffic:
+    """Runs; `Traffic()` seeds its own randomness, so a test sees the same traffic each time."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.runs: list[Run] = []
+        self.random = random.Random(seed)
+
+    def run(self, **options: object) -> Run:
+        run = Run(len(self.runs), **options)  # type: ignore[arg-type]
+        self.runs.append(run)
+        return run
+
+    def healthy(self, count: int, **options: object) -> "Traffic":
+        """Runs that search, book and answer, each about something else."""
+        for _ in range(count):
+            run = self.run(**options)
+            for step in range(3):
+                what = {"q": f"trip {len(self.runs)} {step}"}
+                run.call("search", what, f"found {len(self.runs)} {step}")
+            run.call("book", {"id": len(self.runs)}, f"booked {len(self.runs)}").turn()
+        return self
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for run in self.runs for row in run.rows]
+
+
+def batch(rows: list[Row]) -> Batch:
+    """`rows` as a window's columns, arriving when the spans end."""
+    columns: Columns = {name: [row.get(name) for row in rows] for name in SPAN_COLUMNS}
+    counts = [name for name in SPAN_COLUMNS if name.startswith("dropped_")]
+    for name in (*counts, "flags"):
+        columns[name] = [0] * len(rows)
+    columns["trace_state"] = [""] * len(rows)
+    columns["arrival_ns"] = [row.get("arrival_ns", row["end_ns"]) for row in rows]
+    columns["position"] = [row.get("position", place) for place, row in enumerate(rows)]
+    resources: Columns = {
+        "resource_id": [1],
+        "attributes": ['{"service.name":"shop"}'],
+        "dropped_attributes_count": [0],
+        "schema_url": [""],
+    }
+    return Batch(spans=columns, log_records={}, resources=resources, scopes={})
+
+
+@contextmanager
+def view_of(rows: list[Row]) -> Iterator[View]:
+    with SingleWindow() as window:
+        window.insert(batch(rows))
+        with window.view() as view:
+            yield view
+
+
+def report_on(rows: list[Row], settings: sections.Analysis | None = None) -> Report:
+    with view_of(rows) as view:
+        return analyse(view, settings=settings or sections.Analysis(), until_ns=0, offline=True)
+
+
+def findings_in(traffic: Traffic, *categories: str) -> list[Finding]:
+    """The findings on `traffic`, only those of `categories` if any are named."""
+    findings = report_on(traffic.rows).findings
+    return [f for f in findings if not categories or f.category in categories]
+
+
+@pytest.fixture
+def traffic() -> Traffic:
+    return Traffic()
+
+
+@pytest.fixture
+def found(traffic: Traffic) -> Callable[..., list[Finding]]:
+    """The findings on the test's traffic."""
+    return lambda *categories: findings_in(traffic, *categories)
