@@ -16,7 +16,7 @@ Busy = duckdb.TransactionException  # another cursor's transaction is in the way
 SPILL_DIRECTORY: Final = "spill"  # below the instance's directory; DuckDB's own temporary files
 
 # A bigger write-ahead log means fewer, larger checkpoints; it is read again after a crash, so it is
-# bounded by what the start may cost: 64 MiB are replayed in about half a second.
+# bounded by what the start may cost: 64 MiB are replayed in under a second (measured).
 _WAL_BYTES_MAX: Final = 64 << 20
 
 

@@ -1,7 +1,10 @@
 """The lock files: complete, with hashes, without addresses, and one the superset of the other."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,28 @@ def test_the_build_generates_code_for_what_is_locked() -> None:
 
 def numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
+
+
+def imported(folder: str) -> set[str]:
+    """The top-level packages that the code in `folder` imports, also late."""
+    names: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"halo_otel", "tests"}
+
+
+@pytest.mark.parametrize(("folder", "development"), [("halo_otel", False), ("tests", True)])
+def test_what_is_imported_is_declared(folder: str, development: bool) -> None:
+    """A package that only comes along with another one may stay away tomorrow."""
+    declared = {canonical(each) for each in PROJECT["project"]["dependencies"]}
+    if development:
+        declared |= {canonical(each) for each in PROJECT["dependency-groups"]["dev"]}
+    providers = packages_distributions()
+    local = {path.stem for path in (ROOT / folder).rglob("*.py")}
+    for package in imported(folder) - local:
+        names = {canonical(name) for name in providers.get(package, [package])}
+        assert names & declared, f"{package} ({', '.join(sorted(names))}) is not in pyproject.toml"

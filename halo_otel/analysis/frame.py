@@ -20,8 +20,14 @@ import duckdb
 
 from halo_otel.analysis import signatures
 
-_TABLES: Final = ("frame_trace", "frame_span", "frame_lineage", "frame_turn", "frame_call",
-                  "frame_repeated")
+_TABLES: Final = (
+    "frame_trace",
+    "frame_span",
+    "frame_lineage",
+    "frame_turn",
+    "frame_call",
+    "frame_repeated",
+)
 
 _TRACES: Final = """
 create temp table frame_trace as

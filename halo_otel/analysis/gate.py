@@ -27,7 +27,9 @@ _NORMAL_SHARE: Final = 0.5
 _NORMAL_RUNS_MIN: Final = 5
 _REPEATS_OF_HABIT: Final = {"loop": 2, "redundant_call": 1}
 _SMALL_WINDOW_TRACES: Final = 30
-_STRONG: Final = 10  # OpenHands stops a run after 4 repeats, Gemini CLI after 5; twice that is no accident
+_STRONG: Final = (
+    10  # OpenHands stops a run after 4 repeats, Gemini CLI after 5; twice that is no accident
+)
 _STRONG_IN_SMALL_WINDOW: Final = 3
 _ISOLATED_CONFIDENCE: Final = 0.7
 
@@ -105,21 +107,23 @@ def _is_systemic(
 
 
 def _is_habit(pattern: Pattern, judgements: Sequence[Judgement]) -> bool:
-    """Whether most of the successful runs that could show the pattern do.
+    """Whether most of the agent's successful runs do the same (of a tool's latency: most that use it).
 
     Repeats count wherever they stand: a heartbeat belongs to the work whether it falls into a row or
     between other calls. Where too few runs are known to have succeeded, those not known to have failed
     stand in.
     """
-    category, exposure = pattern.first.category, pattern.exposure
+    category = pattern.first.category
+    runs = pattern.exposure if category == "latency" else pattern.agent_work
     outcomes: tuple[bool | None, ...] = (False,)
-    if exposure.traces(*outcomes) < _NORMAL_RUNS_MIN:
+    if runs.traces(*outcomes) < _NORMAL_RUNS_MIN:
         outcomes = (False, None)
-    good = exposure.traces(*outcomes)
+    good = runs.traces(*outcomes)
     if category == "latency":
         alike = sum(judgements[place].failed in outcomes for place in pattern.hits)
     elif category in _REPEATS_OF_HABIT:
-        alike = exposure.traces(*outcomes, repeats_min=_REPEATS_OF_HABIT[category])
+        repeats_min = _REPEATS_OF_HABIT[category]
+        alike = pattern.exposure.traces(*outcomes, repeats_min=repeats_min)
     else:
         return False
     return good >= _NORMAL_RUNS_MIN and alike > _NORMAL_SHARE * good
@@ -160,9 +164,7 @@ def _confidence(pattern: Pattern, captured: float, *, systemic: bool) -> float:
     return round(confidence if systemic else min(confidence, _ISOLATED_CONFIDENCE), 4)
 
 
-def _impact(
-    pattern: Pattern, judgements: Sequence[Judgement], exposed: int
-) -> tuple[Impact, bool]:
+def _impact(pattern: Pattern, judgements: Sequence[Judgement], exposed: int) -> tuple[Impact, bool]:
     """Costs of the extra work, and the failures that would not have been.
 
     Attributable failures are the population attributable fraction at the lower bound of the risk
@@ -213,13 +215,13 @@ def _severity(
     return Severity.WARN
 
 
-def harm(hit: Hit, judgement: Judgement, *, harmful: bool) -> float:
-    """What `hit` explains of its trace, 0..1: the failure, else the share of time or tokens wasted.
+def harm(hit: Hit, judgement: Judgement, *, harmful: bool) -> tuple[float, float]:
+    """What `hit` explains of its trace: the failure (0 or 1), and the share of its time or tokens
+    that was wasted (0..1).
 
     A trace that is merely affected counts a twentieth, so that harmless patterns still have an order.
     """
-    if judgement.failed and (harmful or (hit.category == "error" and not hit.recovered)):
-        return 1.0
+    blamed = harmful or (hit.category == "error" and not hit.recovered)
     duration = max(1, judgement.end_ns - judgement.start_ns)
     share = max(hit.waste.ns / duration, hit.waste.tokens / max(1, judgement.tokens))
-    return 0.05 + 0.9 * min(1.0, share)
+    return float(judgement.failed is True and blamed), 0.05 + 0.95 * min(1.0, share)

@@ -153,4 +153,8 @@ def fold(hits: Iterable[Hit]) -> list[Hit]:
 
 def _rank(hit: Hit) -> tuple[int, str, int]:
     known = hit.detector in _PRECEDENCE
-    return _PRECEDENCE.index(hit.detector) if known else len(_PRECEDENCE), hit.detector, min(hit.calls)
+    return (
+        _PRECEDENCE.index(hit.detector) if known else len(_PRECEDENCE),
+        hit.detector,
+        min(hit.calls),
+    )

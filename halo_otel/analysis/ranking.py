@@ -1,16 +1,20 @@
 """The order of findings: each next one explains the most harm that those before it do not.
 
 Greedy cover (detectors.md §2.4), so that three names of one fault do not fill the top of the list.
-Priority is the newly explained harm, in traces, over all traces, times the confidence. What a finding
-newly explains only shrinks as others are taken, so priorities fall along the list.
+Harm has two kinds that do not stand for each other, failed traces and wasted work, half of the weight
+each: an error explains why the runs fail, a retry storm what it cost. Priority is the newly explained
+harm over all traces times the confidence. What a finding newly explains only shrinks as others are
+taken, so priorities fall along the list.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from halo_otel.analysis.gate import Assessment, harm
 from halo_otel.analysis.judgement import Judgement
+
+_Harm: TypeAlias = tuple[int, str]  # place of the trace, kind of harm
 
 _OWN_SHARE: Final = 0.01  # what a finding keeps when others explain all it does: it is still true
 
@@ -20,11 +24,11 @@ def rank(
 ) -> list[tuple[Assessment, float]]:
     """The `limit` most important assessments with their priorities in 0..1, highest first."""
     harms = [_harms(assessment, judgements) for assessment in assessments]
-    covered: dict[int, float] = {}
-    total = max(1, len(judgements))
+    covered: dict[_Harm, float] = {}
+    total = 2 * max(1, len(judgements))
 
     def priority(place: int) -> float:
-        new = sum(max(0.0, h - covered.get(trace, 0.0)) for trace, h in harms[place].items())
+        new = sum(max(0.0, h - covered.get(of, 0.0)) for of, h in harms[place].items())
         own = _OWN_SHARE * sum(harms[place].values())
         return assessments[place].confidence * (new + own) / (total * (1 + _OWN_SHARE))
 
@@ -41,13 +45,15 @@ def rank(
             heapq.heappush(heap, (-now, name, place))
             continue
         ranked.append((assessments[place], round(now, 6)))
-        for trace, explained in harms[place].items():
-            covered[trace] = max(covered.get(trace, 0.0), explained)
+        for of, explained in harms[place].items():
+            covered[of] = max(covered.get(of, 0.0), explained)
     return ranked
 
 
-def _harms(assessment: Assessment, judgements: Sequence[Judgement]) -> Mapping[int, float]:
-    return {
-        place: max(harm(hit, judgements[place], harmful=assessment.harmful) for hit in hits)
-        for place, hits in assessment.pattern.hits.items()
-    }
+def _harms(assessment: Assessment, judgements: Sequence[Judgement]) -> dict[_Harm, float]:
+    harms: dict[_Harm, float] = {}
+    for place, hits in assessment.pattern.hits.items():
+        both = [harm(hit, judgements[place], harmful=assessment.harmful) for hit in hits]
+        harms[place, "failure"] = max(failure for failure, _ in both)
+        harms[place, "waste"] = max(waste for _, waste in both)
+    return harms

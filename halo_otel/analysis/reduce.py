@@ -90,8 +90,9 @@ def _finding(
         effect=Effect(measure="rate of traces", value=assessment.rate, ci=assessment.ci),
         traces=tuple(judgement.trace_id for judgement in affected),
         evidence=evidence,
-        root_cause=cause
-        and RootCause(trace_id=cause.trace_id, span_id=cause.span_id, why=sentences.why),
+        root_cause=None
+        if cause is None
+        else RootCause(trace_id=cause.trace_id, span_id=cause.span_id, why=sentences.why),
         recommendation=sentences.recommendation,
         priority=priority,
         first_seen_ns=min(judgement.start_ns for judgement in affected),
@@ -109,20 +110,22 @@ def _evidence(
     hits = assessment.pattern.hits
 
     def worst_first(place: int) -> tuple[float, str]:
-        worst = max(harm(h, judgements[place], harmful=assessment.harmful) for h in hits[place])
+        worst = max(
+            sum(harm(h, judgements[place], harmful=assessment.harmful)) for h in hits[place]
+        )
         return -round(worst, 9), judgements[place].trace_id
 
-    evidence = [
-        Evidence(
-            trace_id=judgements[place].trace_id,
-            span_id=spot.span_id,
-            role=spot.role,
-            note=plain(spot.note, 2 * TEXT_CHARS_MAX),
-            time_ns=spot.time_ns,
-            resource=resources.get(spot.resource_id, {}),
-        )
-        for place in sorted(hits, key=worst_first)[:limit]
-        for hit in hits[place]
-        for spot in hit.spots
-    ]
-    return tuple(evidence[:limit])
+    evidence: dict[tuple[str, str], Evidence] = {}  # two hits of a trace may share a span
+    for place in sorted(hits, key=worst_first)[:limit]:
+        trace_id = judgements[place].trace_id
+        for spot in (spot for hit in hits[place] for spot in hit.spots):
+            shown = Evidence(
+                trace_id=trace_id,
+                span_id=spot.span_id,
+                role=spot.role,
+                note=plain(spot.note, 2 * TEXT_CHARS_MAX),
+                time_ns=spot.time_ns,
+                resource=resources.get(spot.resource_id, {}),
+            )
+            evidence.setdefault((trace_id, spot.span_id), shown)
+    return tuple(evidence.values())[:limit]

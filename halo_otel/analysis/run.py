@@ -52,11 +52,11 @@ def extend(
     arrivals = view.traces_last_arrival()
     settled_ns = until_ns - round(settings.trace_settle * NS_PER_S)
     settled = [trace for trace in arrivals if offline or trace.last_arrival_ns <= settled_ns]
-    waiting = [] if offline else [t.last_arrival_ns for t in arrivals if t.last_arrival_ns > settled_ns]
+    waiting = (
+        [] if offline else [t.last_arrival_ns for t in arrivals if t.last_arrival_ns > settled_ns]
+    )
     due = [
-        trace
-        for trace in settled
-        if lookback.judged_at(trace.trace_id) != trace.last_arrival_ns
+        trace for trace in settled if lookback.judged_at(trace.trace_id) != trace.last_arrival_ns
     ]
     seen, unseen = _newest(due, settings.max_spans)
     judged: list[Judgement] = []
@@ -84,9 +84,7 @@ def extend(
     )
 
 
-def _newest(
-    traces: Iterable[TraceArrival], spans_max: int
-) -> tuple[list[TraceArrival], int]:
+def _newest(traces: Iterable[TraceArrival], spans_max: int) -> tuple[list[TraceArrival], int]:
     """The newest traces that fit into `spans_max`, and how many spans the others have."""
     kept: list[TraceArrival] = []
     left, unseen = spans_max, 0
@@ -102,10 +100,7 @@ def _newest(
 def _resources(view: View, judgements: Sequence[Judgement]) -> Mapping[int, Attributes]:
     """The resources behind all evidence; those of expired windows are unknown."""
     ids = {
-        spot.resource_id
-        for judgement in judgements
-        for hit in judgement.hits
-        for spot in hit.spots
+        spot.resource_id for judgement in judgements for hit in judgement.hits for spot in hit.spots
     }
     known: dict[int, Attributes] = {}
     for resource_id in sorted(ids):

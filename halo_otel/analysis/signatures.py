@@ -46,11 +46,14 @@ create or replace temp macro halo_observation(text, chars) as
 # object only the message counts.
 _UNWRAPPED: Final = r"""
 create or replace temp macro halo_unwrapped(text) as
-  coalesce(nullif(regexp_extract(text,
-    '^\s*\{.*"(?:error_?[mM]essage|message|error|detail|reason|msg)"\s*:\s*"([^"]+)"', 1), ''),
+  coalesce(
     nullif(regexp_extract(text,
-    '(?s)^.*\b((?:[A-Za-z_][\w]*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Warning|Refused|Denied|NotFound)'
-    || '\s*:\s*\S.*)$', 1), ''), text)
+      '(?s)^.*\b((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Warning|Refused|Denied|NotFound)'
+      || '\s*:\s*\S.*)$', 1), ''),
+    nullif(regexp_extract(text,
+      '(?i)^[^{]{0,80}\{.*?["''](?:error_?message|message|error|detail|reason|msg)["'']\s*:\s*'
+      || '["'']([^"'']+)', 1), ''),
+    text)
 """
 
 # An HTTP status, errno or vendor code is fenced in «», so that the number mask leaves it alone and

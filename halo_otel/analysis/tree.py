@@ -203,14 +203,22 @@ class _Grower:
                     current = _Plan(Level.STEP, -1, "", None, [], self._agents[place])
                     steps.append(current)
                 current.below.append(place)
-        for number, step in enumerate(steps or [_Plan(Level.STEP, -1, "", None, [], goal.agent)], 1):
-            yield step if step.level is Level.SUBGOAL else step._replace(name=self._purpose(step, number))
+        for number, step in enumerate(
+            steps or [_Plan(Level.STEP, -1, "", None, [], goal.agent)], 1
+        ):
+            yield (
+                step
+                if step.level is Level.SUBGOAL
+                else step._replace(name=self._purpose(step, number))
+            )
 
     def _purpose(self, step: _Plan, number: int) -> str:
         """`turn 3: search_flights, book`: what a step did, from the names of its operations."""
         names = [self._spans[place].target or self._spans[place].name for place in step.below]
         done = ", ".join(dict.fromkeys(names)) or ("answer" if step.span is not None else "nothing")
-        return plain(f"{'turn' if step.span is not None else 'step'} {number}: {done}", _NAME_CHARS_MAX)
+        return plain(
+            f"{'turn' if step.span is not None else 'step'} {number}: {done}", _NAME_CHARS_MAX
+        )
 
     def _plan(self, level: Level, place: int) -> _Plan:
         span = self._spans[place]

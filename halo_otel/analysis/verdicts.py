@@ -74,9 +74,7 @@ class Judged:
     resources: Verdict
 
 
-def judge(
-    drafts: Sequence[Draft], baselines: Mapping[tuple[str, str], Baseline]
-) -> list[Judged]:
+def judge(drafts: Sequence[Draft], baselines: Mapping[tuple[str, str], Baseline]) -> list[Judged]:
     """One judgement per draft."""
     children: list[list[int]] = [[] for _ in drafts]
     for index, draft in enumerate(drafts):
@@ -150,9 +148,7 @@ def _repeated(drafts: Sequence[Draft]) -> set[str]:
     return repeated
 
 
-def _latency(
-    span: TreeSpan | None, baselines: Mapping[tuple[str, str], Baseline]
-) -> Verdict:
+def _latency(span: TreeSpan | None, baselines: Mapping[tuple[str, str], Baseline]) -> Verdict:
     baseline = baselines.get((span.kind, span.target or "")) if span else None
     if span is None or baseline is None or baseline.peers < _PEERS_MIN:
         return Verdict.UNKNOWN

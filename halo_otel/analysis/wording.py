@@ -38,7 +38,7 @@ def plain(text: str, limit: int = TEXT_CHARS_MAX) -> str:
 
 def quoted(name: str | None) -> str:
     """A name from telemetry, recognisable as such."""
-    return f"\"{plain(name or '', NAME_CHARS_MAX).replace(chr(34), chr(39))}\""
+    return f'"{plain(name or "", NAME_CHARS_MAX).replace(chr(34), chr(39))}"'
 
 
 def describe(assessment: Assessment) -> Sentences:
@@ -49,19 +49,27 @@ def describe(assessment: Assessment) -> Sentences:
 def _error(assessment: Assessment) -> Sentences:
     hit = assessment.pattern.first
     operation, kind, template = assessment.pattern.scope
-    says = plain(template.replace("«", "").replace("»", "")) or plain(kind) or "an error without a message"
+    says = (
+        plain(template.replace("«", "").replace("»", ""))
+        or plain(kind)
+        or "an error without a message"
+    )
     if kind and kind not in says:
         says = f"{plain(kind, NAME_CHARS_MAX)}: {says}"
-    what = f"tool {quoted(hit.subject.tool)}" if hit.subject.tool else _OPERATIONS.get(operation, operation)
+    what = (
+        f"tool {quoted(hit.subject.tool)}"
+        if hit.subject.tool
+        else _OPERATIONS.get(operation, operation)
+    )
     recovered = assessment.recovered_share
     after = (
-        "The agents do not recover from it."
+        "No later attempt succeeds."
         if recovered == 0
         else f"In {recovered:.0%} of them a later attempt succeeds."
     )
     return Sentences(
         title=f"Agent {quoted(hit.subject.agent)}: {what} fails with “{says}”",
-        summary=f"{_rate(assessment)} meet this error. {after}{_harm(assessment)}",
+        summary=f"{_rate(assessment)}. {after}{_harm(assessment)}",
         why="the deepest span of its branch that failed",
         recommendation=f"Look at {what} at the cited spans: the same error comes back run after run, so "
         "retrying will not cure it. Fix the cause, or tell the agent how to avoid the call.",
@@ -74,8 +82,8 @@ def _loop(assessment: Assessment) -> Sentences:
     return Sentences(
         title=f"Agent {quoted(hit.subject.agent)} repeats {_cycle(assessment)} "
         "with the same arguments and the same answers",
-        summary=f"{_rate(assessment)} run in this loop, up to {_most(assessment)} times without any "
-        f"progress.{_waste(assessment)}{_harm(assessment)}",
+        summary=f"{_rate(assessment)}, up to {_most(assessment)} times in a row without any progress."
+        f"{_waste(assessment)}{_harm(assessment)}",
         why="the first call that repeats an earlier one and is answered the same",
         recommendation=f"Stop the agent when {tools} brings the same answer a third time: return a "
         "message that says so, or cap identical calls. Check why the answer does not satisfy it.",
@@ -87,8 +95,8 @@ def _retry_storm(assessment: Assessment) -> Sentences:
     pauses = sorted({h.slots["backoff"] for hits in assessment.pattern.hits.values() for h in hits})
     return Sentences(
         title=f"Agent {quoted(hit.subject.agent)} keeps retrying {_cycle(assessment)} although it fails",
-        summary=f"{_rate(assessment)} repeat the failing call with unchanged arguments, up to "
-        f"{_most(assessment)} times ({' or '.join(pauses)}).{_waste(assessment)}{_harm(assessment)}",
+        summary=f"{_rate(assessment)}: the failing call is made up to {_most(assessment)} times with "
+        f"unchanged arguments ({' or '.join(pauses)}).{_waste(assessment)}{_harm(assessment)}",
         why="the first retry of a call that had failed with the same arguments",
         recommendation="Cap the attempts at three with growing pauses, and hand the error to the agent "
         "with a hint what to change: the same arguments will fail again.",
@@ -100,8 +108,8 @@ def _redundant_call(assessment: Assessment) -> Sentences:
     return Sentences(
         title=f"Agent {quoted(hit.subject.agent)} asks tool {quoted(hit.subject.tool)} again "
         "for what it already knows",
-        summary=f"{_rate(assessment)} repeat a call whose arguments and answer were the same before, "
-        f"with nothing written in between.{_waste(assessment)}",
+        summary=f"{_rate(assessment)}: a call has the same arguments and the same answer as one before "
+        f"it, with nothing written in between.{_waste(assessment)}",
         why="the call brought nothing that was not known",
         recommendation=f"Cache {quoted(hit.subject.tool)} by its arguments within a run, or keep its "
         "answer in the context the agent sees.",
@@ -111,11 +119,13 @@ def _redundant_call(assessment: Assessment) -> Sentences:
 def _latency(assessment: Assessment) -> Sentences:
     hit = assessment.pattern.first
     what = (
-        f"tool {quoted(hit.subject.tool)}" if hit.subject.tool else f"model {quoted(hit.subject.model)}"
+        f"tool {quoted(hit.subject.tool)}"
+        if hit.subject.tool
+        else f"model {quoted(hit.subject.model)}"
     )
     return Sentences(
         title=f"Agent {quoted(hit.subject.agent)}: {what} has a slow mode",
-        summary=f"{_rate(assessment)} wait about {hit.slots['slow_s']} s for {what}, which usually takes "
+        summary=f"{_rate(assessment)}: {what} takes about {hit.slots['slow_s']} s instead of the usual "
         f"{hit.slots['usual_s']} s; the slow calls form a group of their own, not a tail."
         f"{_waste(assessment)}",
         why="among the slowest calls of the slow group",
@@ -143,9 +153,9 @@ def _rate(assessment: Assessment) -> str:
     impact = assessment.impact
     low, high = assessment.ci
     if impact.traces_affected == 1:
-        return f"1 of {impact.traces_exposed} traces that could"
+        return f"Seen in 1 of {impact.traces_exposed} traces"
     return (
-        f"{impact.traces_affected} of {impact.traces_exposed} traces "
+        f"Seen in {impact.traces_affected} of {impact.traces_exposed} traces "
         f"({assessment.rate:.1%}, 95 % interval {low:.1%} to {high:.1%})"
     )
 
@@ -169,4 +179,6 @@ def _harm(assessment: Assessment) -> str:
     attributable = assessment.impact.failed_traces_attributable
     if attributable < 1:
         return ""
-    return f" Runs with it fail more often: at least {attributable:.0f} failures would not have been."
+    return (
+        f" Runs with it fail more often: at least {attributable:.0f} failures would not have been."
+    )

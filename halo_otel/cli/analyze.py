@@ -39,8 +39,8 @@ class BadLines:
     def __call__(self, bad: "BadLine") -> None:
         self.count += 1
         if self.count <= BAD_LINES_SHOWN:
-            where = f"{bad.path}:{bad.number}" if bad.number else f"{bad.path}"
-            note(f"{where}: skipped: {bad.why}")
+            where = f"{bad.path}:{bad.number}: " if bad.number else ""
+            note(f"{where}skipped: {bad.why}")
 
     def sum_up(self) -> None:
         if self.count > BAD_LINES_SHOWN:

@@ -156,20 +156,20 @@ def _whole(client: "ControlClient", beginning: str) -> str:
 
 
 def _table(found: tuple[Finding, ...]) -> None:
-    from halo_otel.reports.words import share, waste
+    from halo_otel.reports.words import share, wasted
 
     if not found:
         print("No findings.")
         return
     write_table(
-        ("severity", "status", "finding", "affected", "cost", "fingerprint"),
+        ("severity", "status", "finding", "affected", "wasted", "fingerprint"),
         [
             (
                 styled(f.severity.value, _STYLES[f.severity.value]),
                 f.status.value,
                 safe(f.title),
                 share(f.impact),
-                waste(f.impact),
+                wasted(f.impact),
                 safe(f.fingerprint),
             )
             for f in found

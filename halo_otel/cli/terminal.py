@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.text import Text
 
-# Off a terminal nobody sees the right edge, and a cut fingerprint is of no use.
-PLAIN_WIDTH = 240
+PLAIN_WIDTH = 2000  # off a terminal there is no right edge: one row is one line
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -81,7 +80,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]) 
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         right = column in ("spans", "failed", "log records", "bytes", "tokens", "duration")
         table.add_column(column, justify="right" if right else "left", overflow="fold")

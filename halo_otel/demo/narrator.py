@@ -18,7 +18,7 @@ from halo_otel.model.span import LogRecord
 from halo_otel.reports.words import share, waste
 
 PLAIN_WIDTH: Final = 110
-SHOWN_MAX: Final = 12  # findings told in full; a screen holds no more
+SHOWN_MAX: Final = 16  # findings told in full; with more nobody reads to the end
 EVIDENCE_SHOWN: Final = 2
 VALUE_CHARS_MAX: Final = 160
 STYLES: Final = {

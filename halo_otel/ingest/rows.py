@@ -135,7 +135,7 @@ class _Origins(Generic[_Origin]):
 
     def _add(self, origin: _Origin) -> tuple[int, str | None]:
         row = self._row_of(origin)
-        content = repr(row).encode("utf-8", "surrogatepass")
+        content = json.dumps(row).encode("ascii")
         origin_id = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
         service = origin.attributes.get("service.name")
         result = (origin_id, service if isinstance(service, str) and service else None)

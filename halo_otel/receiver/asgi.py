@@ -38,8 +38,6 @@ class AsgiServer:
         return self._port
 
     async def __aenter__(self) -> "AsgiServer":
-        sockets = await asyncio.to_thread(listen, self._endpoint, self._key)
-        self._port = sockets[0].getsockname()[1]
         config = uvicorn.Config(
             self._app,
             http="httptools",
@@ -52,6 +50,9 @@ class AsgiServer:
             timeout_keep_alive=IDLE_TIMEOUT_S,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
+        config.load()  # here, so that its errors are raised here
+        sockets = await asyncio.to_thread(listen, self._endpoint, self._key)
+        self._port = sockets[0].getsockname()[1]
         self._server = _Server(config)
         await self._tasks.__aenter__()
         self._tasks.create_task(self._server.serve(sockets))

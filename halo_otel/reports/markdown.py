@@ -6,7 +6,7 @@ from typing import Final
 
 from halo_otel.model.finding import Effect, Evidence, Finding, Status
 from halo_otel.model.report import Report
-from halo_otel.reports.words import moment, number, percent, share, waste
+from halo_otel.reports.words import moment, number, percent, share, waste, wasted
 
 TOP: Final = 3  # findings named at the top; a reader acts on a few at a time
 EVIDENCE_MAX: Final = 10  # evidence lines per finding; the JSON has them all
@@ -91,7 +91,7 @@ def _finding(place: int, finding: Finding) -> list[str]:
         f"- **Subject:** {_subject(finding)}",
         f"- **Affected:** {share(finding.impact)}",
         f"- **Effect:** {_effect(finding.effect)}",
-        f"- **Cost:** {waste(finding.impact)}",
+        f"- **Waste:** {wasted(finding.impact) or 'none that can be measured'}",
     ]
     if cause := finding.root_cause:
         where = _where(cause.trace_id, cause.span_id)

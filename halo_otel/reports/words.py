@@ -22,7 +22,13 @@ def moment(time_ns: int) -> str:
 
 
 def waste(impact: Impact) -> str:
-    """What fixing the finding would save, in words."""
+    """What fixing the finding would save, as half a sentence."""
+    parts = wasted(impact)
+    return f"fixing it saves {parts}" if parts else "no measurable waste"
+
+
+def wasted(impact: Impact) -> str:
+    """What the finding costs: `41,250 tokens, 93.4 s`; empty if that is unknown."""
     parts = [
         f"{impact.tokens_wasted:,} tokens" if impact.tokens_wasted else "",
         f"{impact.cost_wasted:,.2f} USD" if impact.cost_wasted >= 0.005 else "",
@@ -31,8 +37,7 @@ def waste(impact: Impact) -> str:
         if impact.failed_traces_attributable >= 0.05
         else "",
     ]
-    known = [part for part in parts if part]
-    return f"fixing it saves {', '.join(known)}" if known else "no measurable waste"
+    return ", ".join(part for part in parts if part)
 
 
 def number(value: float) -> str:

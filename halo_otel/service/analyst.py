@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
+from typing import Any, TypeVar
 
 from halo_otel.analysis.exposure import exposed
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
@@ -17,9 +20,11 @@ from halo_otel.model.span import TraceId
 from halo_otel.selfobs import Counters
 from halo_otel.window.store import WindowStore
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
+STOP_GRACE_S = 3.0
 # Findings whose exposure is asked for in each run; those beyond are the least important ones.
 KNOWN_FINDINGS_MAX = 10_000
 
@@ -27,8 +32,8 @@ KNOWN_FINDINGS_MAX = 10_000
 class Analyst:
     """The scheduler's clock. Async context manager around the one thread that analyses.
 
-    One thread means one run at a time; leaving waits for the run under way, so that the windows it
-    reads may be closed afterwards.
+    One thread means one run at a time. Leaving waits a moment for the run under way and then leaves it
+    behind: it only reads, and what it would have found the next start finds again.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Analyst:
         self._counters = counters
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="analysis")
         self._latest: Report | None = None
+        self._under_way: asyncio.Future[Any] | None = None
 
     async def __aenter__(self) -> "Analyst":
         return self
@@ -58,7 +64,9 @@ class Analyst:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way], timeout=STOP_GRACE_S)
 
     @property
     def latest(self) -> Report | None:
@@ -73,13 +81,16 @@ class Analyst:
 
     async def tick(self, now_ns: int) -> None:
         """Run if a run is due."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._run_if_due, now_ns)
+        await self._in_thread(partial(self._run_if_due, now_ns))
 
     async def analyze(self) -> Report:
         """Run now, whatever is due; waits for a run under way first."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._run_on_demand)
+        return await self._in_thread(self._run_on_demand)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        self._under_way = future
+        return await asyncio.shield(future)
 
     def tree(self, trace_id: TraceId) -> list[GoalNode]:
         """The goal tree of a trace within the lookback; empty for an unknown trace. Blocks."""

@@ -7,9 +7,9 @@ memory is rebuilt from them.
 import asyncio
 import ctypes
 import logging
+import os
 import platform
 import signal
-import sys
 from contextlib import AsyncExitStack
 from random import Random
 
@@ -66,7 +66,8 @@ class Engine:
         config = self._config
         replica = config.registry.replica or platform.node()
         async with AsyncExitStack() as stack:
-            registry = Registry(config.registry_url, config.emit, self._counters, replica=replica)
+            emit = config.emit if config.exporters.otlp.enabled else None
+            registry = Registry(config.registry_url, emit, self._counters, replica=replica)
             await asyncio.to_thread(registry.open)
             stack.push_async_callback(asyncio.to_thread, registry.close)
             store = WindowStore(config.window_directory, config.window, self._counters)
@@ -208,7 +209,9 @@ def main() -> None:
             uplink.send(Message(failure=str(why)))
         else:
             logger.critical("the engine failed", exc_info=why)
-        sys.exit(1)
+        os._exit(1)
+    # A run that was left behind at the stop must not hold up the exit: everything is on disk.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ What does not fit into memory spills into a temporary directory that is removed 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -72,8 +73,9 @@ def _loaded(
 ) -> Iterator[View]:
     """Everything in `paths` as one window. Files have no time of arrival: a record's own end stands
     for it, and its place in the files orders spans that are there twice."""
-    with SingleWindow(config=config) as window:
+    with SingleWindow(config=config) as window, ThreadPoolExecutor(max_workers=1) as writer:
         builder = RowBuilder()
+        written = writer.submit(window.insert, builder.batch())
         read = 0
         for read, record in enumerate(read_telemetry(paths, on_bad), start=1):
             if isinstance(record, Span):
@@ -81,8 +83,10 @@ def _loaded(
             else:
                 builder.add_log_record(record, record.time_ns or record.observed_ns, read)
             if builder.size >= BATCH_ROWS:
-                window.insert(builder.batch())
+                written.result()  # one batch is written while the next is read, never more
+                written = writer.submit(window.insert, builder.batch())
                 on_progress(read)
+        written.result()
         window.insert(builder.batch())
         on_progress(read)
         with window.view() as view:

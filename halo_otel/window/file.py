@@ -174,12 +174,21 @@ def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
     if read_only != sealed:
         con.execute(f"DETACH {database}")  # checkpoints what was writable
         _attach(con, path, read_only=sealed)
-    window = WindowFile(
-        path=path, start_ns=start_ns, end_ns=end_ns, sealed=sealed, read_only=sealed
+    spans, log_records, journal_offset = _one(
+        con,
+        f"FROM {database}.journal_offset SELECT (FROM {database}.spans SELECT count(*)),"
+        f" (FROM {database}.log_records SELECT count(*)), journal_offset",
     )
-    (window.spans,) = _one(con, f"FROM {database}.spans SELECT count(*)")
-    (window.log_records,) = _one(con, f"FROM {database}.log_records SELECT count(*)")
-    (window.journal_offset,) = _one(con, f"FROM {database}.journal_offset")
+    window = WindowFile(
+        path=path,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        sealed=sealed,
+        read_only=sealed,
+        spans=spans,
+        log_records=log_records,
+        journal_offset=journal_offset,
+    )
     if not sealed:
         window.known = KnownIds(
             resources=_ids(con, f"FROM {database}.resources SELECT resource_id"),

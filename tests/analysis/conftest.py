@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -62,7 +62,6 @@ class Run:
         source: str = "status",
         ms: float = 100,
         pause_ms: float = 1,
-        **columns: object,
     ) -> "Run":
         """A turn that asks for a call, and the call; `arguments=None` means not captured."""
         self.turn()
@@ -76,9 +75,9 @@ class Run:
             tool_arguments_chars=text and len(text),
             tool_result=result,
             tool_result_chars=None if result is None else len(result),
+            error_source=source if error else None,
+            error_message=error,
             ms=ms,
-            **({"error_source": source, "error_message": error} if error else {}),
-            **columns,
         )
         return self
 
@@ -181,9 +180,3 @@ def findings_in(traffic: Traffic, *categories: str) -> list[Finding]:
 @pytest.fixture
 def traffic() -> Traffic:
     return Traffic()
-
-
-@pytest.fixture
-def found(traffic: Traffic) -> Callable[..., list[Finding]]:
-    """The findings on the test's traffic."""
-    return lambda *categories: findings_in(traffic, *categories)

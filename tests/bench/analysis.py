@@ -10,7 +10,7 @@ import time
 
 from halo_otel.analysis.run import analyse
 from halo_otel.config import sections
-from halo_otel.window.schema import RESOURCE_COLUMNS, SPAN_COLUMNS, Batch
+from halo_otel.window.schema import Batch
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View
 

@@ -105,7 +105,8 @@ def test_temporary_files_are_gone_afterwards(
 
 
 def test_fail_on_makes_a_build_fail(command: Command, traces_file: Path) -> None:
-    assert command("analyze", traces_file, "-q").returncode == 0
+    clean = command("analyze", traces_file, "-q")
+    assert (clean.returncode, clean.stderr) == (0, "")
     assert command("analyze", traces_file, "-q", "--fail-on", "warn").returncode == 1
     assert command("analyze", traces_file, "-q", "--fail-on", "regressed").returncode == 0
 

@@ -58,7 +58,7 @@ def test_every_command_and_option_has_help(name: str) -> None:
 def test_every_command_is_in_the_readme(name: str) -> None:
     if not README.exists():
         pytest.skip("there is no README yet")
-    assert re.search(rf"halo-otel {name}\b", README.read_text(encoding="utf-8"))
+    assert re.search(rf"`(halo-otel )?{name}\b", README.read_text(encoding="utf-8"))
 
 
 def test_no_service_is_one_line_and_exit_code_1(command: Command, nobody: str) -> None:

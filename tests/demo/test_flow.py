@@ -46,11 +46,10 @@ def test_without_a_collector(temporary: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.collector
-def test_through_the_real_collector(temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    binaries = sorted(CACHE.glob("*/otelcol-halo"))
-    if not binaries:
-        pytest.skip("the Collector is not built: run `make collector`")
-    assert run_demo(collector=binaries[-1], keep=True) == 0
+def test_through_the_real_collector(
+    temporary: Path, collector_binary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_demo(collector=collector_binary, keep=True) == 0
     told = capsys.readouterr().out
     check(told)
     assert "sent " in told

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.path.agents import SERVICE, Agents
 from tests.path.conftest import Collector, Service, eventually
 
@@ -156,8 +157,9 @@ def _check_metrics(collector: Collector) -> None:
 
     eventually(
         "our metrics arrive",
-        lambda: {"halo.findings.open", "halo.ingest.spans", "halo.receiver.accepted_spans"}
-        <= names(),
+        lambda: (
+            {"halo.findings.open", "halo.ingest.spans", "halo.receiver.accepted_spans"} <= names()
+        ),
     )
 
 

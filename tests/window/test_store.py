@@ -160,6 +160,18 @@ def test_a_sealed_file_that_was_read_is_closed_after_the_view(store: WindowStore
         assert view.con.execute(query).fetchall() == [(True,)]
 
 
+def test_an_idle_store_does_not_pay_for_bulk_inserts(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; import halo_otel.ingest.pump;"
+        "from halo_otel.window.store import WindowStore; from halo_otel.config import sections;"
+        "from halo_otel.selfobs import Counters;"
+        "store = WindowStore(Path(sys.argv[1]), sections.Window(), Counters()); store.open();"
+        "print('pyarrow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000, b"\0" * 300_000])
 def test_a_file_that_is_no_database_stops_the_start(open_store: Opener, content: bytes) -> None:
     store = open_store()
@@ -244,11 +256,11 @@ steps = st.lists(
         st.sampled_from(["insert", "seal", "restart"]),
         st.sampled_from([60, 90, 300, 420]),  # the length after a restart
     ),
-    max_size=12,
+    max_size=8,
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps)
 def test_every_arrival_finds_an_open_window_and_none_overlap(
     steps: list[tuple[int, str, int]],

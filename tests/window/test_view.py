@@ -2,14 +2,19 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo_otel.clock import NS_PER_S
+from halo_otel.config import sections
 from halo_otel.errors import NotFound
 from halo_otel.model.span import Resource
+from halo_otel.selfobs import Counters
 from halo_otel.window.schema import TABLES, Columns
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.store import WindowStore
@@ -33,33 +38,29 @@ sent = st.tuples(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.lists(sent, max_size=12), st.booleans())
+@settings(max_examples=20, deadline=None)
+@given(st.lists(sent, max_size=8), st.booleans())
 def test_each_span_once_the_latest_end_then_the_latest_arrival(
-    open_store: Callable[..., WindowStore], sendings: list[tuple[int, int, int, int]], seal: bool
+    sendings: list[tuple[int, int, int, int]], seal: bool
 ) -> None:
-    store = open_store()
-    base = (
-        store.resume_offset
-    )  # the windows of earlier examples stay; each example has its own hour
-    hour_ns = NOON_NS + base * 3600 * NS_PER_S
-    expected: dict[tuple[str, str], tuple[int, int]] = {}
-    for position, (trace, number, end, window) in enumerate(sendings):
-        span = a_span(number, trace, end_ns=NOON_NS + end, name=str(position))
-        batch = a_batch(span, position=position)
-        store.insert(hour_ns + window * LENGTH_NS, batch, store.resume_offset + 1)
-        key = (span.trace_id, span.span_id)
-        expected[key] = max(expected.get(key, (0, 0)), (span.end_ns, position))
-    if seal:
-        store.seal_before(hour_ns + LENGTH_NS)
-    with store.view(hour_ns, hour_ns + 3600 * NS_PER_S) as view:
-        rows = view.con.execute(
-            'SELECT trace_id, span_id, end_ns, "position" FROM spans'
-        ).fetchall()
-        assert sorted(rows) == sorted((*key, *value) for key, value in expected.items())
-        assert len(names(view, "raw_spans")) == len(sendings)
+    with TemporaryDirectory() as directory:
+        store = WindowStore(Path(directory), sections.Window(), Counters())
+        store.open()
+        expected: dict[tuple[str, str], tuple[int, int]] = {}
+        for position, (trace, number, end, window) in enumerate(sendings):
+            span = a_span(number, trace, end_ns=NOON_NS + end)
+            batch = a_batch(span, position=position)
+            store.insert(NOON_NS + window * LENGTH_NS, batch, position + 1)
+            key = (span.trace_id, span.span_id)
+            expected[key] = max(expected.get(key, (0, 0)), (span.end_ns, position))
+        if seal:
+            store.seal_before(NOON_NS + LENGTH_NS)
+        with store.view(NOON_NS) as view:
+            query = 'SELECT trace_id, span_id, end_ns, "position" FROM spans'
+            rows = view.con.execute(query).fetchall()
+            assert sorted(rows) == sorted((*key, *value) for key, value in expected.items())
+            assert len(names(view, "raw_spans")) == len(sendings)
+        store.close()
 
 
 def test_only_windows_that_overlap_the_asked_time(store: WindowStore) -> None:
@@ -139,8 +140,6 @@ def test_a_trace_comes_back_in_order(store: WindowStore) -> None:
 
 
 def test_a_view_reads_only_windows(store: WindowStore) -> None:
-    import duckdb
-
     with store.view(0) as view, pytest.raises(duckdb.PermissionException):
         view.con.execute("SELECT * FROM read_text('/etc/hostname')")
 
@@ -211,11 +210,8 @@ def test_a_window_offline_shows_what_was_inserted() -> None:
         assert (info.start_ns, info.end_ns, info.spans) == (NOON_NS + 3, NOON_NS + 6, 3)
 
 
-def test_a_window_offline_leaves_no_files_behind(tmp_path: object) -> None:
-    from pathlib import Path
-
-    directory = Path(str(tmp_path))
-    with SingleWindow(directory) as window:
+def test_a_window_offline_leaves_no_files_behind(tmp_path: Path) -> None:
+    with SingleWindow(tmp_path) as window:
         window.insert(a_batch(a_span(1)))
-        assert list(directory.iterdir()) != []
-    assert list(directory.iterdir()) == []
+        assert list(tmp_path.iterdir()) != []
+    assert list(tmp_path.iterdir()) == []

@@ -25,4 +25,8 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     error_signature,
     latency,
 )
-NEEDS_PAYLOAD: Final = ("retry_storm", "loop", "redundant_call")  # abstain without arguments, results
+NEEDS_PAYLOAD: Final = (
+    "retry_storm",
+    "loop",
+    "redundant_call",
+)  # abstain without arguments, results

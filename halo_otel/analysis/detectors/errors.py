@@ -122,12 +122,8 @@ def _hit(errors: list[_RootError]) -> Hit:
         spots=tuple(spots),
         calls=frozenset(error.s for error in errors),
         grade=Grade.INFERRED if first.source == "tool_result" else Grade.EXPLICIT,
-        waste=Waste(
-            calls=len(errors),
-            tokens=sum(error.tokens for error in errors),
-            cost=sum(error.cost for error in errors),
-            ns=sum(error.ns for error in errors),
-        ),
+        # One attempt is what the error itself costs; the others are a loop's or a storm's.
+        waste=Waste(calls=1, tokens=first.tokens, cost=first.cost, ns=first.ns),
         strength=len(errors),
         recovered=errors[-1].recovered,
         slots={"operation": operation, "text": first.text},

@@ -20,12 +20,12 @@ always takes the same time is not split over jitter.
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Final, NamedTuple
 
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.profile import BUCKET_WIDTH, Histogram, Profile
+from halo_otel.analysis.profile import BUCKET_WIDTH, Histogram, Profile, middle_ns
 from halo_otel.clock import NS_PER_MS
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
@@ -106,7 +106,7 @@ def latency(frame: Frame, profile: Profile) -> list[Hit]:
         },
     ).fetchall()
     return [
-        _hit(*modes[place], list(spans))
+        _hit(modes[place][0], modes[place][1], list(spans))
         for (place, _), spans in groupby(map(_Slow._make, rows), key=lambda row: row[:2])
     ]
 
@@ -124,8 +124,9 @@ def slow_mode(histogram: Histogram) -> SlowMode | None:
         return None
     place, fast, slow, ratio = cut
     apart = slow.mean - fast.mean
-    fast_ns, slow_ns = _median_ns(buckets[:place], counts[:place]), _median_ns(
-        buckets[place:], counts[place:]
+    fast_ns, slow_ns = (
+        _median_ns(buckets[:place], counts[:place]),
+        _median_ns(buckets[place:], counts[place:]),
     )
     separate = (
         ratio > _LIKELIHOOD_RATIO_MIN
@@ -155,7 +156,11 @@ def _best_cut(
     n = 0
     part_sum = part_square = 0.0
     for place, (value, count) in enumerate(zip(values, counts, strict=True), start=1):
-        n, part_sum, part_square = n + count, part_sum + count * value, part_square + count * value**2
+        n, part_sum, part_square = (
+            n + count,
+            part_sum + count * value,
+            part_square + count * value**2,
+        )
         if total - n < _SLOW_SPANS_MIN:
             break
         if total - n >= n:
@@ -177,9 +182,7 @@ def _mode(n: int, total: int, sums: float, squares: float, spread_min: float) ->
     return _Mode(n, mean, spread, cost)
 
 
-def _valley(
-    values: Sequence[float], counts: Sequence[int], fast_mean: float, slow: _Mode
-) -> bool:
+def _valley(values: Sequence[float], counts: Sequence[int], fast_mean: float, slow: _Mode) -> bool:
     """Whether fewer spans lie somewhere between the modes than around the slow one, per width."""
     half = slow.spread / 2
 
@@ -193,12 +196,9 @@ def _valley(
 
 
 def _median_ns(buckets: Sequence[int], counts: Sequence[int]) -> float:
-    left = sum(counts) / 2
-    for bucket, count in zip(buckets, counts, strict=True):
-        left -= count
-        if left <= 0:
-            break
-    return math.exp((bucket + 0.5) * BUCKET_WIDTH)
+    before = accumulate(counts)
+    middle = next(b for b, n in zip(buckets, before, strict=True) if 2 * n >= sum(counts))
+    return middle_ns(middle)
 
 
 def _hit(group: Group, mode: SlowMode, spans: list[_Slow]) -> Hit:

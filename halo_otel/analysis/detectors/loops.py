@@ -8,6 +8,7 @@ attempt on: three attempts are what client libraries do by default (AWS SDK "sta
 OpenAI SDK 1 + 2), and a storm that finally succeeds must be twice as long to count.
 """
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from halo_otel.analysis.frame import Frame
@@ -188,10 +189,8 @@ def _cycle(run: _Run, calls: list[_Call]) -> tuple[str, ...]:
 
 
 def _backs_off(calls: list[_Call]) -> bool:
-    gaps = [
-        after.start_ns - before.end_ns for before, after in zip(calls, calls[1:], strict=False)
-    ]
-    grows = sum(after > before for before, after in zip(gaps, gaps[1:], strict=False))
+    gaps = [after.start_ns - before.end_ns for before, after in pairwise(calls)]
+    grows = sum(after > before for before, after in pairwise(gaps))
     return gaps[-1] >= _BACKOFF_GROWTH * max(1, gaps[0]) and 2 * grows >= len(gaps) - 1
 
 

@@ -1,0 +1,111 @@
+"""Error signatures: one identity per kind of error."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from halo_otel.analysis import signatures, templates
+from halo_otel.model.finding import Role, Severity
+from tests.analysis.conftest import Traffic, findings_in, view_of
+
+
+def failing(traffic: Traffic, texts: list[str], *, outcome: bool | None = False) -> None:
+    for number, text in enumerate(texts):
+        run = traffic.run(outcome=outcome).call("search", {"q": number}, "x")
+        run.call("fetch", {"id": number}, None, error=text)
+
+
+def test_what_varies_does_not_split_an_error(traffic: Traffic) -> None:
+    traffic.healthy(30)
+    failing(
+        traffic, [f"order ORD-{n}001 of user{n}@shop.com timed out after {n} ms" for n in range(6)]
+    )
+    (error,) = findings_in(traffic, "error")
+    assert error.impact.traces_affected == 6
+    assert error.subject.tool == "fetch"
+    assert error.severity is Severity.ERROR
+
+
+def test_different_statuses_are_different_errors(traffic: Traffic) -> None:
+    traffic.healthy(30)
+    failing(traffic, [f"HTTP {429 if n % 2 else 503} from backend" for n in range(10)])
+    assert len(findings_in(traffic, "error")) == 2
+
+
+def test_the_deepest_failed_span_is_blamed(traffic: Traffic) -> None:
+    traffic.healthy(30)
+    failing(traffic, ["boom"] * 5)
+    (error,) = findings_in(traffic, "error")  # the failed agent spans above are not a second one
+    calls = {r["span_id"] for r in traffic.rows if r.get("error_source") and r.get("tool_name")}
+    assert error.root_cause is not None
+    assert error.root_cause.span_id in calls
+    assert {e.span_id for e in error.evidence if e.role is Role.CAUSE} <= calls
+
+
+def test_a_failure_that_a_retry_made_good_is_only_information(traffic: Traffic) -> None:
+    for number in range(60):
+        run = traffic.run()
+        if number % 10 == 0:
+            run.call("fetch", {"id": number}, None, error="connection reset")
+        run.call("fetch", {"id": number}, "page").turn()
+    assert [f.severity for f in findings_in(traffic, "error")] == [Severity.INFO]
+
+
+def test_errors_told_only_by_the_result_count_too(traffic: Traffic) -> None:
+    traffic.healthy(30)
+    for number in range(8):
+        run = traffic.run(outcome=None)
+        run.call(
+            "pay", {"id": number}, "Error: no card", error="Error: no card", source="tool_result"
+        )
+    (error,) = findings_in(traffic, "error")
+    assert error.confidence < 0.96  # inferred from text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("GET https://a.b/c?d=1 failed", "GET <url> failed"),
+        ("no user ada@shop.com", "no user <email>"),
+        ("job 550e8400-e29b-41d4-a716-446655440000 gone", "job <uuid> gone"),
+        ("expired at 2026-11-20T10:20:00Z", "expired at <date>"),
+        ("open /srv/app/x.py failed", "open <path> failed"),
+        ("order ORD-123456 unknown", "order <id> unknown"),
+        ("commit ab12cd34ef99 lost", "commit <hex> lost"),
+        ("took 1500 of 30.5 parts", "took <n> of <n> parts"),
+        ("field 'name' is missing", "field <str> is missing"),
+        ("[Errno 2] gone", "[Errno «2»] gone"),
+        ("status code: 404", "status code: «404»"),
+        ("ORA-00942: no table", "ORA-«00942»: no table"),
+        ("Tool failed with {'a': 1}: TypeError: bad call", "TypeError: bad call"),
+        ('{"error": "quota used up", "id": 9}', "quota used up"),
+        ("can't open it's file", "can't open it's file"),
+    ],
+)
+def test_masks(text: str, masked: str) -> None:
+    with view_of([]) as view:
+        signatures.install(view.con)
+        row = view.con.execute("select halo_masked(halo_unwrapped($1))", [text]).fetchone()
+    assert row == (masked,)
+
+
+WORDS = st.lists(st.sampled_from(["could", "not", "open", "<n>", "file", "row"]), min_size=1)
+TEMPLATES = st.lists(st.tuples(st.sampled_from(["", "A"]), WORDS.map(" ".join)), max_size=12)
+
+
+@given(TEMPLATES, st.randoms())
+def test_merging_does_not_depend_on_the_order(found: list[tuple[str, str]], random: object) -> None:
+    shuffled = list(found)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert templates.merge(found) == templates.merge(shuffled)
+
+
+@given(TEMPLATES)
+def test_merging_keeps_types_apart_and_names_classes_by_a_member(
+    found: list[tuple[str, str]],
+) -> None:
+    merged = templates.merge(found)
+    assert set(merged) == set(found)
+    for template, name in merged.items():
+        assert name[0] == template[0]
+        assert merged[name] == name
