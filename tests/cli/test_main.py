@@ -1,7 +1,9 @@
 """The real command in its own process: exit codes, streams, and what a user sees when it goes wrong."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -137,3 +139,34 @@ def test_health_without_a_service(command: Command, nobody: str) -> None:
     result = command("health", environ={"HALO_WEB_ENDPOINT": nobody})
     assert result.returncode == 1
     assert "halo-otel serve" in result.stderr
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What the command writes to a terminal of 120 columns."""
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "COLUMNS": "120", "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "halo_otel", *arguments], stdout=theirs, stderr=theirs, env=environ
+    ):
+        os.close(theirs)
+        written = b""
+        with contextlib.suppress(OSError):  # EIO: the other end of the terminal was closed
+            while chunk := os.read(ours, 1 << 16):
+                written += chunk
+    os.close(ours)
+    return written.decode()
+
+
+def test_on_a_terminal_reports_are_drawn_and_strangers_texts_are_not_obeyed(endpoint: str) -> None:
+    for arguments in (["report"], ["findings"], ["traces"], ["finding", FINDINGS[0].fingerprint]):
+        text = on_a_terminal(*arguments, "--endpoint", endpoint)
+        assert "[red]boo[/red]" in text
+        assert "\\[" not in text
+        assert "\x1b[" in text, "it is drawn"
+        assert not re.search("\x1b\\[2J|\x9b|\u202e|\x1b]", text)
+
+
+def test_on_a_terminal_reading_shows_a_bar_that_goes_away(traces_file: Path) -> None:
+    text = on_a_terminal("analyze", str(traces_file))
+    assert "reading" in text
+    assert text.index("reading") < text.index("What goes wrong in your agents")
