@@ -34,7 +34,7 @@ check: $(PROTO) ## format, lint, types, imports: fast
 
 bench: $(PROTO) ## measure this machine; takes minutes
 	@.ci/collector/build >/dev/null
-	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+	@for bench in tests/bench/*.py tests/analysis/eval_generated.py tests/analysis/eval_corpus.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
 
 collector: ## build the pinned Collector for tests and demo, once, outside the checkout (needs Go)
 	@.ci/collector/build

@@ -37,7 +37,8 @@ from spans semi join (select unnest($traces::varchar[]) as trace_id) using (trac
 group by trace_id
 """
 
-# One pass over the wide rows: texts become hashes and bounded prefixes before anything is sorted.
+# One pass over the wide rows: texts become hashes and bounded prefixes before anything is sorted. A
+# retriever's query and documents are its arguments and result.
 _SPANS: Final = """
 create temp table frame_span as
 with narrow as (
@@ -54,10 +55,14 @@ with narrow as (
          w.error_source is not null as failed, w.error_source, left(w.error_type, 200) as error_type,
          case when w.error_source is not null
               then left(coalesce(w.error_message, w.status_message, ''), 1000) end as error_text,
-         case when w.span_kind in ('tool', 'retriever')
-              then halo_arguments(w.tool_arguments, w.tool_arguments_chars) end as arguments,
-         case when w.span_kind in ('tool', 'retriever')
-              then halo_observation(w.tool_result, w.tool_result_chars) end as result
+         case when w.span_kind = 'tool' then halo_arguments(w.tool_arguments, w.tool_arguments_chars)
+              when w.span_kind = 'retriever'
+              then halo_arguments(coalesce(w.tool_arguments, w.input_text),
+                                  coalesce(w.tool_arguments_chars, w.input_text_chars)) end as arguments,
+         case when w.span_kind = 'tool' then halo_observation(w.tool_result, w.tool_result_chars)
+              when w.span_kind = 'retriever'
+              then halo_observation(coalesce(w.tool_result, w.output_text),
+                                    coalesce(w.tool_result_chars, w.output_text_chars)) end as result
   from spans w join frame_trace f using (trace_id)),
 numbered as (
   select *, (row_number() over (order by t, start_ns, span_id) - 1)::integer as s from narrow)

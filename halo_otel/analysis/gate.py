@@ -33,8 +33,8 @@ _STRONG: Final = (
 _STRONG_IN_SMALL_WINDOW: Final = 3
 _ISOLATED_CONFIDENCE: Final = 0.7
 
-# Precision each detector is trusted with: its measured precision (detectors.md §0: 1.00 on planted
-# faults, no false alarm on tau-bench), shrunk as if one more claim in twenty or so had been wrong.
+# Precision each detector is trusted with: measured 1.00 on planted faults and no false loop on
+# tau-bench (detectors.md §0), set lower by hand; not calibrated on labels yet.
 _PRIOR: Final = {
     "error_signature": 0.96,
     "loop": 0.97,
@@ -42,8 +42,9 @@ _PRIOR: Final = {
     "redundant_call": 0.96,
     "latency": 0.96,
 }
-# One step softer than §2.4's 1 / .7 / .5, because a pattern is seen in several independent traces.
-_GRADE: Final = {Grade.EXPLICIT: 1.0, Grade.INFERRED: 0.87, Grade.TEXT: 0.6}
+# §2.4 gives an inferred fact .7; a pattern is seen in several independent traces, so it loses half
+# of that distance.
+_GRADE: Final = {Grade.EXPLICIT: 1.0, Grade.INFERRED: 0.87}
 
 _WASTE_FLOOR: Final = 0.01  # detectors.md §2.3 #6
 _EFFICIENCY_RATE_WARN: Final = 0.05  # lower bound of the rate from which mere inefficiency warns
@@ -198,15 +199,15 @@ def _severity(
     *,
     harmful: bool,
 ) -> Severity:
-    """info: not sure, or harmless and rare · error: runs fail of it, or 20 % meet an error they do not
-    recover from · fatal: so in half of the runs · warn: the rest."""
+    """info: not sure, or harmless and rare · error: runs fail of it, or 20 % meet a recorded error they
+    do not recover from · fatal: so in half of the runs · warn: the rest."""
     category = pattern.first.category
     if confidence < SURE_MIN:
         return Severity.INFO
     unrecovered = category in ("error", "retry_storm") and recovered < 0.5
     if harmful and impact.failed_traces_attributable >= 1:
         return Severity.FATAL if rate_low >= _FATAL_RATE else Severity.ERROR
-    if unrecovered and rate_low >= _ERROR_RATE:
+    if unrecovered and rate_low >= _ERROR_RATE and pattern.first.grade is Grade.EXPLICIT:
         return Severity.ERROR
     if category == "error" and not unrecovered and rate_low < _RECOVERED_RATE_WARN:
         return Severity.INFO
@@ -216,12 +217,16 @@ def _severity(
 
 
 def harm(hit: Hit, judgement: Judgement, *, harmful: bool) -> tuple[float, float]:
-    """What `hit` explains of its trace: the failure (0 or 1), and the share of its time or tokens
-    that was wasted (0..1).
+    """What `hit` explains of its trace: the failure (0 or 1), and the share of its time,
+    tokens or cost that was wasted (0..1).
 
     A trace that is merely affected counts a twentieth, so that harmless patterns still have an order.
     """
     blamed = harmful or (hit.category == "error" and not hit.recovered)
     duration = max(1, judgement.end_ns - judgement.start_ns)
-    share = max(hit.waste.ns / duration, hit.waste.tokens / max(1, judgement.tokens))
+    share = max(
+        hit.waste.ns / duration,
+        hit.waste.tokens / max(1, judgement.tokens),
+        hit.waste.cost / judgement.cost if judgement.cost else 0.0,
+    )
     return float(judgement.failed is True and blamed), 0.05 + 0.95 * min(1.0, share)

@@ -9,11 +9,10 @@ from halo_otel.model.span import SpanId
 
 
 class Grade(StrEnum):
-    """How a fact is known: recorded as such, inferred from recorded facts, or read from text."""
+    """How a fact is known: recorded as such, or inferred from what was recorded."""
 
     EXPLICIT = "explicit"
     INFERRED = "inferred"
-    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True, order=True)

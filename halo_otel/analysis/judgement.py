@@ -37,7 +37,6 @@ class Judgement:
     session: str | None
     failed: bool | None
     spans: int
-    errors: int
     tokens: int
     cost: float
     calls: int
@@ -58,7 +57,7 @@ with root as (
          arg_min(failed, (p is not null, s)) as failed,
          bool_or(p is null) as arrived,
          min(start_ns) as start_ns, max(end_ns) as end_ns, min(session) as session,
-         count(*) as spans, sum(failed::integer) as errors,
+         count(*) as spans,
          coalesce(sum(tokens), 0) as tokens, coalesce(sum(cost) filter (kind = 'llm'), 0.0) as cost
   from frame_span group by t),
 step as (
@@ -81,7 +80,7 @@ select root.t, trace.trace_id, trace.last_arrival_ns, root.start_ns, root.end_ns
             when root.status_code = 1 then false
             when coalesce(final.failed, false) then null
             when final.finish in ('stop', 'end_turn', 'STOP', 'completed') then false end as failed,
-       root.spans, root.errors, root.tokens, root.cost,
+       root.spans, root.tokens, root.cost,
        coalesce(captured.calls, 0), coalesce(captured.calls_captured, 0)
 from root join frame_trace trace using (t) left join final using (t) left join captured using (t)
 order by root.t
@@ -126,11 +125,10 @@ def judge(frame: Frame, profile: Profile) -> list[Judgement]:
             session=row[7],
             failed=row[8],
             spans=row[9],
-            errors=row[10],
-            tokens=row[11],
-            cost=row[12],
-            calls=row[13],
-            calls_captured=row[14],
+            tokens=row[10],
+            cost=row[11],
+            calls=row[12],
+            calls_captured=row[13],
             work=tuple(work.get(row[0], ())),
             hits=tuple(fold(hits.get(row[0], ()))),
         )

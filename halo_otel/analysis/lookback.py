@@ -10,7 +10,8 @@ from halo_otel.model.span import TraceId
 class Lookback:
     """Judgements and profiles of the traces whose last span arrived within the lookback.
 
-    In memory only: after a restart the windows are judged again.
+    In memory only: after a restart the windows are judged again. The profile of a trace that was
+    judged twice counts twice, which moves a histogram of thousands by one.
     """
 
     def __init__(self) -> None:

@@ -23,7 +23,9 @@ from halo_otel.selfobs import Counters
 from halo_otel.window import WindowInfo
 from halo_otel.window.view import View
 
-_BURST_CHECK_NS: Final = 5 * NS_PER_S  # reading the open window costs about 0.1 s per million spans
+# A view of a million spans costs about 0.15 s to open, so the windows are looked at every second or,
+# when they are large, every second per so many spans: 3 % of one core at most.
+_LOOK_SPANS_PER_S: Final = 200_000
 _BASELINE_TRACES_MIN: Final = 20  # fewer say nothing about what is usual
 
 OpenView = Callable[[int, int | None], AbstractContextManager[View]]
@@ -71,12 +73,13 @@ class Scheduler:
         self._lookback = Lookback()
         self._counts: dict[int, tuple[WindowCounts, ...]] = {}  # sealed windows by start
         self._waiting_ns: int | None = None
-        self._checked_ns = 0
+        self._counted_until_ns = 0
+        self._look_ns = 0
         self._early_ns = 0
 
     def tick(self, now_ns: int) -> ScheduledRun | None:
         """Run if a run is due at `now_ns`."""
-        trigger = self._trigger(now_ns)
+        trigger = self._trigger(now_ns) if now_ns >= self._look_ns else None
         return None if trigger is None else self._run(now_ns, trigger)
 
     def run_now(self, now_ns: int) -> ScheduledRun:
@@ -84,28 +87,29 @@ class Scheduler:
         return self._run(now_ns, "demand")
 
     def _trigger(self, now_ns: int) -> str | None:
-        with self._open_view(self._since(now_ns), None) as view:
-            windows = view.windows
-        if any(w.state == "sealed" and w.start_ns not in self._counts for w in windows):
-            return "window"
-        open_windows = [window for window in windows if window.state == "open"]
-        settle_ns = round(self._settings.trace_settle * NS_PER_S)
-        if not open_windows and self._waiting_ns is not None:
-            return "window" if now_ns >= self._waiting_ns + settle_ns else None
-        if self._settings.early.enabled and self._is_burst(open_windows, now_ns, settle_ns):
-            self._early_ns = now_ns
-            return "early"
+        with self._open_view(self._uncounted_since(now_ns), None) as view:
+            spans = sum(window.spans for window in view.windows)
+            self._look_ns = now_ns + max(1, spans // _LOOK_SPANS_PER_S) * NS_PER_S
+            if any(window.state == "sealed" for window in view.windows):
+                return "window"
+            settle_ns = round(self._settings.trace_settle * NS_PER_S)
+            if not view.windows:
+                waiting_ns = self._waiting_ns
+                settled = waiting_ns is not None and now_ns >= waiting_ns + settle_ns
+                return "window" if settled else None
+            rested = now_ns >= self._early_ns + settle_ns
+            if self._settings.early.enabled and rested and self._is_burst(view):
+                self._early_ns = now_ns
+                return "early"
         return None
 
-    def _is_burst(self, windows: list[WindowInfo], now_ns: int, settle_ns: int) -> bool:
+    def _is_burst(self, view: View) -> bool:
         """Whether the open windows hold far more failing traces than the sealed ones."""
-        rested = now_ns >= max(self._early_ns + settle_ns, self._checked_ns + _BURST_CHECK_NS)
         earlier = [count for counts in self._counts.values() for count in counts]
         usual = sum(count.traces for count in earlier)
-        if not rested or not windows or usual < _BASELINE_TRACES_MIN:
+        if usual < _BASELINE_TRACES_MIN:
             return False
-        self._checked_ns = now_ns
-        now = [count for window in windows for count in self._count(window)]
+        now = _counts(view, 0)
         if sum(count.errors for count in now) < self._settings.early.min_errors:
             return False
         low, _ = wilson(
@@ -131,23 +135,27 @@ class Scheduler:
         self._counts = {start: c for start, c in self._counts.items() if start in visible}
         fresh = [w for w in windows if w.state == "sealed" and w.start_ns not in self._counts]
         for window in fresh:
-            self._counts[window.start_ns] = self._count(window)
+            with self._open_view(window.start_ns, window.end_ns) as view:
+                self._counts[window.start_ns] = _counts(view, window.start_ns)
+            self._counted_until_ns = max(self._counted_until_ns, window.end_ns)
         return tuple(count for window in fresh for count in self._counts[window.start_ns])
 
-    def _count(self, window: WindowInfo) -> tuple[WindowCounts, ...]:
-        with self._open_view(window.start_ns, window.end_ns) as view:
-            rows = view.con.execute(_COUNTS).fetchall()
-        return tuple(
-            WindowCounts(
-                window_start_ns=window.start_ns,
-                service=row[0],
-                traces=row[1],
-                traces_with_errors=row[2],
-                spans=row[3],
-                errors=row[4],
-            )
-            for row in rows
-        )
+    def _uncounted_since(self, now_ns: int) -> int:
+        return max(self._since(now_ns), self._counted_until_ns)
 
     def _since(self, now_ns: int) -> int:
         return now_ns - round(self._settings.lookback * NS_PER_S)
+
+
+def _counts(view: View, window_start_ns: int) -> tuple[WindowCounts, ...]:
+    return tuple(
+        WindowCounts(
+            window_start_ns=window_start_ns,
+            service=row[0],
+            traces=row[1],
+            traces_with_errors=row[2],
+            spans=row[3],
+            errors=row[4],
+        )
+        for row in view.con.execute(_COUNTS).fetchall()
+    )

@@ -50,9 +50,8 @@ create or replace temp macro halo_unwrapped(text) as
     nullif(regexp_extract(text,
       '(?s)^.*\b((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Warning|Refused|Denied|NotFound)'
       || '\s*:\s*\S.*)$', 1), ''),
-    nullif(regexp_extract(text,
-      '(?i)^[^{]{0,80}\{.*?["''](?:error_?message|message|error|detail|reason|msg)["'']\s*:\s*'
-      || '["'']([^"'']+)', 1), ''),
+    nullif(regexp_extract(text, '(?i)^[^{]{0,80}\{.*?"(?:error_?message|message|error|detail|reason|msg)"'
+      || '\s*:\s*"((?:[^"\\]|\\.)+)"', 1), ''),
     text)
 """
 

@@ -32,19 +32,3 @@ def risk_ratio_low(failed_in: int, total_in: int, failed_out: int, total_out: in
     a, n, b, m = failed_in + 0.5, total_in + 1.0, failed_out + 0.5, total_out + 1.0
     deviation = math.sqrt(max(0.0, 1 / a - 1 / n + 1 / b - 1 / m))
     return (a / n) / (b / m) * math.exp(-Z95 * deviation)
-
-
-def binomial_tail(hits: int, total: int, rate: float) -> float:
-    """P(X ≥ `hits`) for X ~ Binomial(`total`, `rate`), bounded from above (Chernoff–Hoeffding).
-
-    The bound `exp(-n KL(h/n ‖ p))` is never too small, which is the safe side for an alarm.
-    """
-    if hits <= total * rate:
-        return 1.0
-    if rate <= 0.0:
-        return 0.0
-    share = hits / total
-    divergence = share * math.log(share / rate)
-    if share < 1.0:
-        divergence += (1 - share) * math.log((1 - share) / (1 - rate))
-    return math.exp(-total * divergence)

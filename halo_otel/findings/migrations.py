@@ -16,9 +16,8 @@ _SEQUENCE: Final = {
 }
 
 
-def m001_first_tables(connection: Connection) -> None:
-    """Findings and their history, runs, baselines, outbox."""
-    sequence = _SEQUENCE[connection.dialect.name]
+def m001_findings(connection: Connection) -> None:
+    """Findings and the evidence that was already told."""
     for statement in (
         """CREATE TABLE findings (
             fingerprint TEXT PRIMARY KEY,
@@ -49,6 +48,14 @@ def m001_first_tables(connection: Connection) -> None:
             recorded_ns BIGINT NOT NULL,
             PRIMARY KEY (fingerprint, trace_id, span_id)
         )""",
+    ):
+        connection.execute(sa.text(statement))
+
+
+def m002_history(connection: Connection) -> None:
+    """Runs, transitions, baselines."""
+    sequence = _SEQUENCE[connection.dialect.name]
+    for statement in (
         f"""CREATE TABLE runs (
             run_id {sequence},
             replica TEXT NOT NULL,
@@ -85,6 +92,14 @@ def m001_first_tables(connection: Connection) -> None:
             errors BIGINT NOT NULL,
             PRIMARY KEY (replica, window_start_ns, service)
         )""",
+    ):
+        connection.execute(sa.text(statement))
+
+
+def m003_outbox(connection: Connection) -> None:
+    """What the Collector still has to be told."""
+    sequence = _SEQUENCE[connection.dialect.name]
+    for statement in (
         f"""CREATE TABLE outbox (
             record_id {sequence},
             kind TEXT NOT NULL,
@@ -101,4 +116,8 @@ def m001_first_tables(connection: Connection) -> None:
         connection.execute(sa.text(statement))
 
 
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (m001_first_tables,)
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
+    m001_findings,
+    m002_history,
+    m003_outbox,
+)

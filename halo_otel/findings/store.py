@@ -6,6 +6,7 @@ this costs nothing, and it makes read-then-write safe without dialect-specific u
 sequence of transitions follow the order of commits.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from halo_otel.errors import ConfigError, HaloError, StateDamaged, Unreachable
 from halo_otel.findings.migrations import MIGRATIONS
 
 _BUSY_TIMEOUT_MS: Final = 30_000  # how long SQLite waits for another process's transaction
+# Each failed attempt waits for the process that made it fail.
+_WAL_ATTEMPTS_MAX: Final = 20
 _ADVISORY_LOCK: Final = 0x68616C6F  # "halo": any number will do, if only we use it
 _WRITES: Final = "halo_writes"
 # What SQLite says of a damaged file and of one without our tables, which it calls operational.
@@ -164,12 +167,19 @@ def _parsed(url: str) -> URL:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where `_begin_sqlite` says so
-    for pragma in (
-        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    for attempt in range(1, _WAL_ATTEMPTS_MAX + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            # Processes that open a new file at once: the switch does not honour the busy timeout
+            # (sqlite.org/wal.html), a write lock does, and it comes free when the other is done.
+            if attempt == _WAL_ATTEMPTS_MAX:
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
 
 
 def _begin_sqlite(connection: Connection) -> None:

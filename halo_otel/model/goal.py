@@ -1,6 +1,6 @@
 """The goal tree: a trace as the run a person remembers, at least four levels deep.
 
-    0 session goal ─ 1 run ─ 2 sub-goal ─ 3 step (one model turn and its calls) ─ 4 operation ─ 5 nested
+0 session goal ─ 1 run ─ 2 sub-goal ─ 3 step (one model turn and its calls) ─ 4 operation ─ 5 nested
 """
 
 from dataclasses import dataclass

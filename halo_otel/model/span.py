@@ -13,7 +13,7 @@ TraceId = NewType("TraceId", str)
 SpanId = NewType("SpanId", str)
 
 AnyValue: TypeAlias = Union[
-    None, str, bool, int, float, bytes, "list[AnyValue]", "dict[str, AnyValue]"
+    str, bool, int, float, bytes, "list[AnyValue]", "dict[str, AnyValue]", None
 ]
 Attributes: TypeAlias = Mapping[str, AnyValue]
 

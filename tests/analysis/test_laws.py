@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo_otel.analysis import frame, profile
+from halo_otel.analysis.hit import Group
 from halo_otel.analysis.judgement import Judgement, judge
 from halo_otel.analysis.profile import Profile
 from halo_otel.analysis.reduce import reduce
@@ -119,13 +120,13 @@ PROFILES = st.dictionaries(
     st.integers(0, 2), st.dictionaries(st.integers(0, 5), st.integers(1, 9)), max_size=3
 ).map(
     lambda groups: Profile(
-        durations={frame_group(number): histogram for number, histogram in groups.items()}
+        durations={group(number): histogram for number, histogram in groups.items()}
     )
 )
 
 
-def frame_group(number: int) -> profile.Group:
-    return profile.Group("shop", "booker", "tool", f"tool {number}")
+def group(number: int) -> Group:
+    return Group("shop", "booker", "tool", f"tool {number}")
 
 
 @given(PROFILES, PROFILES, PROFILES)
@@ -160,7 +161,7 @@ def test_shown_text_is_one_bounded_line(text: str) -> None:
     assert quoted(text).count('"') == 2
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.text(min_size=1, max_size=80))
 def test_strangers_names_do_no_harm(name: str) -> None:
     traffic = Traffic().healthy(10)

@@ -134,6 +134,11 @@ def waiting_that_ends(run: Run) -> None:
     run.call("poll_job", {"id": 7}, '{"state": "done"}')
 
 
+def progress_that_stalls_once(run: Run) -> None:
+    for answer in ("1 of 4", "2 of 4", "3 of 4", "4 of 4", "4 of 4"):
+        run.call("poll_job", {"id": 7}, answer)
+
+
 def pagination(run: Run) -> None:
     for page in range(6):
         run.call("list_items", {"page": page}, f"items of {page}")
@@ -185,6 +190,7 @@ def new_ids_each_time(run: Run) -> None:
     [
         polling,
         waiting_that_ends,
+        progress_that_stalls_once,
         pagination,
         batch_over_files,
         edit_and_test,
@@ -234,3 +240,17 @@ def test_a_strong_loop_in_one_trace_of_many_is_only_information(traffic: Traffic
 def test_a_short_loop_in_one_trace_of_many_is_not_told(traffic: Traffic) -> None:
     repeats(traffic.healthy(60).run(), 4)
     assert not findings_in(traffic, "loop")
+
+
+def test_a_retriever_that_is_asked_the_same_loops_too(traffic: Traffic) -> None:
+    traffic.healthy(20)
+    for _ in range(5):
+        run = traffic.run()
+        for _ in range(4):
+            run.call("knowledge", None, None)
+            run.span |= {
+                "span_kind": "retriever",
+                "input_text": "opening hours",
+                "output_text": "[]",
+            }
+    assert only(findings_in(traffic, "loop")).subject.tool == "knowledge"

@@ -7,6 +7,7 @@ arrived in windows over the same time, how far the journal grew, how long the se
 ready and what it holds in memory when idle.
 """
 
+import subprocess
 import sys
 import tempfile
 import threading
@@ -98,7 +99,8 @@ def memory_mb(service: Service) -> float:
 
 
 def main(rate: float, seconds: float) -> None:
-    binary = max((Path.home() / ".cache" / "halo-otel").glob("otelcol/*/otelcol-halo"))
+    build = [str(Path(__file__).parents[2] / ".ci" / "collector" / "build"), "--path"]
+    binary = Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
     with tempfile.TemporaryDirectory() as scratch:
         service = Service(Path(scratch) / "service", {"HALO_EXPORTERS_OTLP_ENABLED": "false"})
         collector = Collector(binary, Path(scratch) / "collector", service)
@@ -117,7 +119,9 @@ def main(rate: float, seconds: float) -> None:
             stored = service.metric("halo_ingest_spans_total")
             print(f"sent               {sender.sent / sender.elapsed:8,.0f} spans/s of {rate:,.0f}")
             print(f"stored meanwhile   {stored / sender.elapsed:8,.0f} spans/s")
-            print(f"journal            {half / 1e6:8.1f} MB half-way, {end / 1e6:.1f} MB at the end")
+            print(
+                f"journal            {half / 1e6:8.1f} MB half-way, {end / 1e6:.1f} MB at the end"
+            )
             drained = time.monotonic()
             eventually(
                 "all is stored",

@@ -15,11 +15,11 @@ import pytest
 WAIT_S = 30.0
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _bound() -> socket.socket:
+    """A socket that holds a free port and refuses connections: it does not listen."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 class Running:
@@ -29,9 +29,13 @@ class Running:
         self._binary = binary
         self.directory = directory
         self.log = directory / "collector.log"
-        self.ports = {
-            name: _free_port() for name in ("GRPC", "HTTP", "FINDINGS", "HEALTH", "NOBODY")
-        }
+        doors = {name: _bound() for name in ("GRPC", "HTTP", "FINDINGS", "HEALTH")}
+        # Where halo-otel is not: held, so that no other test's server is taken for it.
+        self.nobody = _bound()
+        self.halo_port: int = self.nobody.getsockname()[1]
+        self.ports: dict[str, int] = {name: door.getsockname()[1] for name, door in doors.items()}
+        for door in doors.values():
+            door.close()
 
     @contextmanager
     def started(self, config: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -39,8 +43,8 @@ class Running:
         configs = [str(config), "yaml:service::telemetry::metrics::level: none", *more]
         environ = {
             "PATH": os.environ["PATH"],
-            "HALO_ENDPOINT": f"127.0.0.1:{self.ports['NOBODY']}",
-            "HALO_HTTP_ENDPOINT": f"http://127.0.0.1:{self.ports['NOBODY']}",
+            "HALO_ENDPOINT": f"127.0.0.1:{self.halo_port}",
+            "HALO_HTTP_ENDPOINT": f"http://127.0.0.1:{self.halo_port}",
             "HALO_QUEUE_DIRECTORY": str(self.directory / "queue"),
             "HALO_FINDINGS_DIRECTORY": str(self.directory),
         }
@@ -81,5 +85,7 @@ class Running:
 
 
 @pytest.fixture
-def collector(collector_binary: Path, tmp_path: Path) -> Running:
-    return Running(collector_binary, tmp_path)
+def collector(collector_binary: Path, tmp_path: Path) -> Iterator[Running]:
+    running = Running(collector_binary, tmp_path)
+    with running.nobody:
+        yield running

@@ -166,7 +166,8 @@ def test_the_queue_on_disk_survives_a_kill(collector: Running) -> None:
     target = Target()
     server = grpc.server(ThreadPoolExecutor(1))
     add_TraceServiceServicer_to_server(target, server)
-    server.add_insecure_port(f"127.0.0.1:{collector.ports['NOBODY']}")
+    collector.nobody.close()
+    server.add_insecure_port(f"127.0.0.1:{collector.halo_port}")
     server.start()
     try:
         with collector.started(config) as process:

@@ -258,18 +258,6 @@ class Collector:
             self.process.stop()
 
 
-@pytest.fixture(scope="session")
-def collector_binary() -> Path:
-    """The Collector that `make collector` built; required in CI, skipped where nobody built it."""
-    cache = Path(os.environ.get("HALO_CACHE", Path.home() / ".cache" / "halo-otel"))
-    found = sorted(cache.glob("otelcol/*/otelcol-halo"), key=lambda path: path.stat().st_mtime)
-    if found:
-        return found[-1]
-    if os.environ.get("CI"):
-        pytest.fail("no Collector: run `make collector` first")
-    pytest.skip("no Collector: run `make collector` first")
-
-
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services that are stopped at the end of the test."""
