@@ -47,14 +47,14 @@ def extend(
 ) -> Run:
     """Judge what settled in `view` by `until_ns` and is not judged yet, and report on all in sight.
 
-    A trace is settled when nothing arrived for it for `trace_settle`.
+    A trace is settled when nothing arrived for it for `trace_settle`. Traces without any agent span
+    (operators attach whole pipelines) are counted and not judged.
     """
     arrivals = view.traces_last_arrival()
+    told = [trace for trace in arrivals if trace.agent_spans]
     settled_ns = until_ns - round(settings.trace_settle * NS_PER_S)
-    settled = [trace for trace in arrivals if offline or trace.last_arrival_ns <= settled_ns]
-    waiting = (
-        [] if offline else [t.last_arrival_ns for t in arrivals if t.last_arrival_ns > settled_ns]
-    )
+    settled = [trace for trace in told if offline or trace.last_arrival_ns <= settled_ns]
+    waiting = [] if offline else [t.last_arrival_ns for t in told if t.last_arrival_ns > settled_ns]
     due = [
         trace for trace in settled if lookback.judged_at(trace.trace_id) != trace.last_arrival_ns
     ]

@@ -9,8 +9,6 @@ with at least `early.min_errors` error spans, at most once per settle period unt
 memory is rebuilt after a restart by the first run, which judges the whole lookback.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,14 +19,13 @@ from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
 from halo_otel.selfobs import Counters
 from halo_otel.window import WindowInfo
+from halo_otel.window.store import WindowStore
 from halo_otel.window.view import View
 
-# A view of a million spans costs about 0.15 s to open, so the windows are looked at every second or,
-# when they are large, every second per so many spans: 3 % of one core at most.
+# A view of a million spans costs about 0.15 s to open, so the open window is searched for a burst every
+# second or, when it is large, every second per so many spans: 3 % of one core at most.
 _LOOK_SPANS_PER_S: Final = 200_000
 _BASELINE_TRACES_MIN: Final = 20  # fewer say nothing about what is usual
-
-OpenView = Callable[[int, int | None], AbstractContextManager[View]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +61,8 @@ group by service order by service
 class Scheduler:
     """Not thread-safe: `tick` and `run_now` are called by one thread at a time, and block."""
 
-    def __init__(
-        self, open_view: OpenView, settings: sections.Analysis, counters: Counters
-    ) -> None:
-        self._open_view = open_view
+    def __init__(self, store: WindowStore, settings: sections.Analysis, counters: Counters) -> None:
+        self._store = store
         self._settings = settings
         self._counters = counters
         self._lookback = Lookback()
@@ -79,7 +74,7 @@ class Scheduler:
 
     def tick(self, now_ns: int) -> ScheduledRun | None:
         """Run if a run is due at `now_ns`."""
-        trigger = self._trigger(now_ns) if now_ns >= self._look_ns else None
+        trigger = self._trigger(now_ns)
         return None if trigger is None else self._run(now_ns, trigger)
 
     def run_now(self, now_ns: int) -> ScheduledRun:
@@ -87,21 +82,26 @@ class Scheduler:
         return self._run(now_ns, "demand")
 
     def _trigger(self, now_ns: int) -> str | None:
-        with self._open_view(self._uncounted_since(now_ns), None) as view:
-            spans = sum(window.spans for window in view.windows)
-            self._look_ns = now_ns + max(1, spans // _LOOK_SPANS_PER_S) * NS_PER_S
-            if any(window.state == "sealed" for window in view.windows):
-                return "window"
-            settle_ns = round(self._settings.trace_settle * NS_PER_S)
-            if not view.windows:
-                waiting_ns = self._waiting_ns
-                settled = waiting_ns is not None and now_ns >= waiting_ns + settle_ns
-                return "window" if settled else None
-            rested = now_ns >= self._early_ns + settle_ns
-            if self._settings.early.enabled and rested and self._is_burst(view):
-                self._early_ns = now_ns
-                return "early"
-        return None
+        since_ns = max(self._since(now_ns), self._counted_until_ns)
+        windows = [window for window in self._store.windows() if window.end_ns > since_ns]
+        if any(window.state == "sealed" for window in windows):
+            return "window"
+        settle_ns = round(self._settings.trace_settle * NS_PER_S)
+        if not windows:
+            waiting_ns = self._waiting_ns
+            settled = waiting_ns is not None and now_ns >= waiting_ns + settle_ns
+            return "window" if settled else None
+        if not self._settings.early.enabled or now_ns < max(
+            self._look_ns, self._early_ns + settle_ns
+        ):
+            return None
+        spans = sum(window.spans for window in windows)
+        self._look_ns = now_ns + max(1, spans // _LOOK_SPANS_PER_S) * NS_PER_S
+        with self._store.view(since_ns) as view:
+            burst = self._is_burst(view)
+        if burst:
+            self._early_ns = now_ns
+        return "early" if burst else None
 
     def _is_burst(self, view: View) -> bool:
         """Whether the open windows hold far more failing traces than the sealed ones."""
@@ -119,7 +119,7 @@ class Scheduler:
         return low >= min(1.0, self._settings.early.ratio * baseline)
 
     def _run(self, now_ns: int, trigger: str) -> ScheduledRun:
-        with self._open_view(self._since(now_ns), None) as view:
+        with self._store.view(self._since(now_ns)) as view:
             run = extend(self._lookback, view, settings=self._settings, until_ns=now_ns)
             windows = view.windows
         self._waiting_ns = run.waiting_ns
@@ -135,13 +135,10 @@ class Scheduler:
         self._counts = {start: c for start, c in self._counts.items() if start in visible}
         fresh = [w for w in windows if w.state == "sealed" and w.start_ns not in self._counts]
         for window in fresh:
-            with self._open_view(window.start_ns, window.end_ns) as view:
+            with self._store.view(window.start_ns, window.end_ns) as view:
                 self._counts[window.start_ns] = _counts(view, window.start_ns)
             self._counted_until_ns = max(self._counted_until_ns, window.end_ns)
         return tuple(count for window in fresh for count in self._counts[window.start_ns])
-
-    def _uncounted_since(self, now_ns: int) -> int:
-        return max(self._since(now_ns), self._counted_until_ns)
 
     def _since(self, now_ns: int) -> int:
         return now_ns - round(self._settings.lookback * NS_PER_S)

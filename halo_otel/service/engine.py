@@ -73,7 +73,7 @@ class Engine:
             store = WindowStore(config.window_directory, config.window, self._counters)
             await asyncio.to_thread(store.open)
             stack.push_async_callback(asyncio.to_thread, store.close)
-            scheduler = Scheduler(store.view, config.analysis, self._counters)
+            scheduler = Scheduler(store, config.analysis, self._counters)
             analyst = await stack.enter_async_context(
                 Analyst(scheduler, registry, store, config.analysis, self._clock, self._counters)
             )

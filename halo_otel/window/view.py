@@ -30,12 +30,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceArrival:
-    """When the spans of one trace arrived, in Unix nanoseconds, and how many they are."""
+    """When the spans of one trace arrived, in Unix nanoseconds, and how many they are.
+
+    `agent_spans` are those that bear agent telemetry.
+    """
 
     trace_id: TraceId
     first_arrival_ns: int
     last_arrival_ns: int
     spans: int
+    agent_spans: int
 
 
 class View:
@@ -67,12 +71,17 @@ class View:
     def traces_last_arrival(self) -> list[TraceArrival]:
         """When each trace arrived, by trace id."""
         rows = self.con.execute(
-            "FROM spans SELECT trace_id, min(arrival_ns), max(arrival_ns), count(*)"
+            "FROM spans SELECT trace_id, min(arrival_ns), max(arrival_ns), count(*),"
+            " count(*) FILTER (span_kind <> 'other')"
             " GROUP BY trace_id ORDER BY trace_id"
         ).fetchall()
         return [
             TraceArrival(
-                trace_id=row[0], first_arrival_ns=row[1], last_arrival_ns=row[2], spans=row[3]
+                trace_id=row[0],
+                first_arrival_ns=row[1],
+                last_arrival_ns=row[2],
+                spans=row[3],
+                agent_spans=row[4],
             )
             for row in rows
         ]

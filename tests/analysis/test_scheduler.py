@@ -24,7 +24,7 @@ class Service:
     def __init__(self, store: WindowStore, settings: sections.Analysis) -> None:
         self.store = store
         self.counters = Counters()
-        self.scheduler = Scheduler(store.view, settings, self.counters)
+        self.scheduler = Scheduler(store, settings, self.counters)
         self._offset = 0
 
     def arrive(self, runs: list[Run], at_s: float) -> None:
@@ -132,7 +132,7 @@ def test_a_restart_judges_the_lookback_again(service: Service, traffic: Traffic)
     service.arrive(traffic.runs, 10)
     service.seal(WINDOW_S)
     before = service.scheduler.tick(at(WINDOW_S + 60))
-    reborn = Scheduler(service.store.view, sections.Analysis(), Counters())
+    reborn = Scheduler(service.store, sections.Analysis(), Counters())
     after = reborn.tick(at(WINDOW_S + 60))
     assert before is not None
     assert after is not None

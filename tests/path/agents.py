@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections.abc import Mapping
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -86,10 +88,10 @@ class Agents:
         name: str,
         parent: trace.Span | None,
         at: int,
-        attributes: dict[str, str | int],
+        attributes: Mapping[str, str | int],
     ) -> trace.Span:
         self.spans += 1
-        context = trace.set_span_in_context(parent) if parent else trace.Context()
+        context = trace.set_span_in_context(parent) if parent else Context()
         return self.tracer.start_span(name, context, start_time=at, attributes=dict(attributes))
 
     def flush(self) -> None:
