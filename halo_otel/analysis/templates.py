@@ -3,16 +3,20 @@
 Works on distinct (error type, masked text) pairs of comparable errors, a few hundred at most. Two are
 merged when the types are the same and either both have the same length and at least 60 % equal
 tokens, or the same first three tokens and a token Jaccard of at least 0.6 (over-merging two causes is
-worse than splitting one, so 0.6 and not Drain's 0.4). Merging is the transitive closure, so the order
-of the input does not matter; the shortest text names the class.
+worse than splitting one, so 0.6 and not Drain's 0.4). Masks such as `<str>` are no evidence for
+sameness, and what only wraps the message (its type, a leading `Error while …:`) is not compared: else
+“Unknown database” and “Unknown column” would be one cause. Merging is the transitive closure, so the
+order of the input does not matter; the shortest text names the class.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 Template: TypeAlias = tuple[str, str]  # error type, masked text
 
 SIMILARITY_MIN: Final = 0.6
+_WRAPPER: Final = re.compile(r"\AError\b[^:]{0,60}:\s+")
 TEMPLATES_MAX: Final = 1000  # compared pair by pair; what lies beyond stands for itself
 
 
@@ -40,11 +44,13 @@ def similar(one: list[str], two: list[str]) -> bool:
     if not one or not two or _codes(one) != _codes(two):
         return one == two
     if len(one) == len(two):
-        equal = sum(a == b for a, b in zip(one, two, strict=True))
-        if equal / len(one) >= SIMILARITY_MIN:
+        told = [(a, b) for a, b in zip(one, two, strict=True) if a != b or not _is_mask(a)]
+        if not told or sum(a == b for a, b in told) / len(told) >= SIMILARITY_MIN:
             return True
-    shared, either = set(one) & set(two), set(one) | set(two)
-    return one[:3] == two[:3] and len(shared) / len(either) >= SIMILARITY_MIN
+    words, other_words = _words(one), _words(two)
+    either = words | other_words
+    alike = not either or len(words & other_words) / len(either) >= SIMILARITY_MIN
+    return one[:3] == two[:3] and alike
 
 
 def _tokens(template: Template) -> list[str]:
@@ -54,7 +60,15 @@ def _tokens(template: Template) -> list[str]:
     for prefix in (kind, short):
         if prefix and text.startswith(prefix):
             text = text[len(prefix) :].lstrip(" :")
-    return text.split()
+    return (_WRAPPER.sub("", text) or text).split()
+
+
+def _words(tokens: list[str]) -> set[str]:
+    return {token for token in tokens if not _is_mask(token)}
+
+
+def _is_mask(token: str) -> bool:
+    return token.startswith("<")
 
 
 def _codes(tokens: list[str]) -> list[str]:

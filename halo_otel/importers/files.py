@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from halo_otel.errors import BadFile, BadRequest
 from halo_otel.importers.formats import ACCEPTED, Part, parts
@@ -15,7 +15,7 @@ from halo_otel.otlp.jsonrequest import request_from_tree
 
 T = TypeVar("T")
 
-# A file whose first lines are all bad is not a trace file with a bad line in it.
+# A named file whose first lines are all bad is not a trace file with a bad line in it.
 _BAD_LINES_MAX: Final = 100
 
 
@@ -31,6 +31,34 @@ class BadLine:
 OnBad = Callable[[BadLine], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """One export request of the file at `path`, which was found in `directory` or named itself."""
+
+    path: Path
+    directory: Path | None
+    part: Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEnd:
+    """There is no more of the file at `path`; because of `failure`, if there is one."""
+
+    path: Path
+    directory: Path | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryEnd:
+    """There are no more files in the directory at `path`."""
+
+    path: Path
+
+
+Entry: TypeAlias = FilePart | FileEnd | DirectoryEnd
+
+
 def read_telemetry(paths: Sequence[Path], on_bad: OnBad) -> Iterator[Span | LogRecord]:
     """All spans and log records in `paths`, files or directories, in the files' order.
 
@@ -38,7 +66,7 @@ def read_telemetry(paths: Sequence[Path], on_bad: OnBad) -> Iterator[Span | LogR
     are reported to `on_bad` and passed over. Raises `BadFile` for a path that does not exist, for a
     named file that is not a trace file, and for a directory without any.
     """
-    return _read(paths, on_bad, _telemetry)
+    return _read(paths, on_bad, telemetry)
 
 
 def read_traces(paths: Sequence[Path], on_bad: OnBad) -> Iterator[Span]:
@@ -54,45 +82,95 @@ def read_requests(paths: Sequence[Path], on_bad: OnBad) -> Iterator[bytes]:
     return _read(paths, on_bad, _request)
 
 
+def entries(paths: Sequence[Path]) -> Iterator[Entry]:
+    """Everything to read in `paths`, in order and not yet decoded."""
+    for path in paths:
+        if not path.is_dir():
+            yield from _file_entries(path, None)
+            continue
+        for member in sorted(file for file in path.rglob("*") if file.is_file()):
+            yield from _file_entries(member, path)
+        yield DirectoryEnd(path=path)
+
+
+def _file_entries(path: Path, directory: Path | None) -> Iterator[Entry]:
+    failure = None
+    try:
+        for part in parts(path):
+            yield FilePart(path=path, directory=directory, part=part)
+    except BadFile as error:
+        failure = str(error)
+    yield FileEnd(path=path, directory=directory, failure=failure)
+
+
+class Judge:
+    """Told of every entry in order, it reports what is bad and refuses what is no trace file."""
+
+    def __init__(self, on_bad: OnBad) -> None:
+        self._on_bad = on_bad
+        self._good = self._bad = 0  # parts of this file
+        self._why = ""
+        self._files = 0  # of this directory
+
+    def see(self, entry: Entry, why: str | None = None) -> None:
+        """Take note of `entry`, a part that cannot be decoded with the reason `why`.
+
+        Raises `BadFile` as `read_telemetry` does.
+        """
+        if isinstance(entry, FilePart):
+            self._see_part(entry, why)
+        elif isinstance(entry, FileEnd):
+            self._see_end(entry)
+        else:
+            if not self._files:
+                raise BadFile(f"{entry.path} holds no trace file: expected {ACCEPTED}")
+            self._files = 0
+
+    def _see_part(self, entry: FilePart, why: str | None) -> None:
+        if why is None:
+            self._good += 1
+            return
+        self._bad, self._why = self._bad + 1, why
+        if not entry.directory and not self._good and self._bad == _BAD_LINES_MAX:
+            raise BadFile(self._refusal(entry.path))
+        self._on_bad(BadLine(path=entry.path, number=entry.part.number, why=why))
+
+    def _see_end(self, entry: FileEnd) -> None:
+        failure = entry.failure
+        if self._bad and not self._good:
+            failure = failure or self._refusal(entry.path)
+        self._good = self._bad = 0
+        if failure and not entry.directory:
+            raise BadFile(failure)
+        if failure:
+            self._on_bad(BadLine(path=entry.path, number=0, why=failure))
+        elif entry.directory:
+            self._files += 1
+
+    def _refusal(self, path: Path) -> str:
+        return f"{path} is not a trace file: {self._why}; expected {ACCEPTED}"
+
+
 def _read(
     paths: Sequence[Path], on_bad: OnBad, convert: Callable[[Part], Iterable[T]]
 ) -> Iterator[T]:
-    for path in paths:
-        if not path.is_dir():
-            yield from _read_file(path, on_bad, convert)
-            continue
-        read = 0
-        for member in sorted(file for file in path.rglob("*") if file.is_file()):
+    judge = Judge(on_bad)
+    for entry in entries(paths):
+        items: Iterable[T] = ()
+        why = None
+        if isinstance(entry, FilePart):
             try:
-                yield from _read_file(member, on_bad, convert)
-                read += 1
-            except BadFile as error:
-                on_bad(BadLine(path=member, number=0, why=str(error)))
-        if not read:
-            raise BadFile(f"{path} holds no trace file: expected {ACCEPTED}")
+                items = convert(entry.part)
+            except BadRequest as error:
+                why = str(error)
+        judge.see(entry, why)
+        yield from items
 
 
-def _read_file(path: Path, on_bad: OnBad, convert: Callable[[Part], Iterable[T]]) -> Iterator[T]:
-    good = bad = 0
-    why = ""
-    for part in parts(path):
-        try:
-            if part.problem is not None:
-                raise BadRequest(part.problem)
-            items = convert(part)
-        except BadRequest as error:
-            bad, why = bad + 1, str(error)
-            if not good and bad == _BAD_LINES_MAX:
-                break
-            on_bad(BadLine(path=path, number=part.number, why=why))
-        else:
-            good += 1
-            yield from items
-    if bad and not good:
-        raise BadFile(f"{path} is not a trace file: {why}; expected {ACCEPTED}")
-
-
-def _telemetry(part: Part) -> Iterable[Span | LogRecord]:
+def telemetry(part: Part) -> Iterable[Span | LogRecord]:
+    """The spans or the log records of one export request; raises `BadRequest`."""
+    if part.problem is not None:
+        raise BadRequest(part.problem)
     if part.format == "protobuf":
         return _telemetry_of_message(part.content)
     tree = jsontext.loads(part.content)
@@ -112,6 +190,8 @@ def _telemetry_of_message(message: bytes) -> Iterable[Span | LogRecord]:
 
 
 def _request(part: Part) -> Iterable[bytes]:
+    if part.problem is not None:
+        raise BadRequest(part.problem)
     if part.format == "protobuf":
         if next(decode_traces(part.content), None) is None:
             raise BadRequest("holds no spans")

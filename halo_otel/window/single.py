@@ -29,8 +29,6 @@ class SingleWindow:
         self._temporary: TemporaryDirectory[str] | None = None
         self._con: duck.Connection | None = None
         self._known = KnownIds()
-        self._arrivals: list[int] = []  # the earliest and the latest
-        self._spans = self._log_records = 0
 
     def __enter__(self) -> Self:
         self._temporary = TemporaryDirectory(prefix="halo-otel-", dir=self._directory)
@@ -58,22 +56,19 @@ class SingleWindow:
     def insert(self, batch: Batch) -> None:
         """Add rows; the more at once, the cheaper each."""
         append(self._connection, _DATABASE, batch, self._known)
-        self._spans += rows(batch.spans)
-        self._log_records += rows(batch.log_records)
-        for columns in (batch.spans, batch.log_records):
-            arrivals = [*self._arrivals, *cast(list[int], columns.get("arrival_ns", []))]
-            self._arrivals = [min(arrivals), max(arrivals)] if arrivals else []
 
     @property
     def info(self) -> WindowInfo:
         """The window: from the first arrival to just behind the last."""
+        spans, log_records = self._extent("spans"), self._extent("log_records")
+        firsts, lasts = zip(*(extent[1:] for extent in (spans, log_records) if extent[0]))
         return WindowInfo(
-            start_ns=self._arrivals[0] if self._arrivals else 0,
-            end_ns=self._arrivals[1] + 1 if self._arrivals else 0,
+            start_ns=min(first, default=0),
+            end_ns=max(last, default=-1) + 1,
             state="open",
             path=None,
-            spans=self._spans,
-            log_records=self._log_records,
+            spans=spans[0],
+            log_records=log_records[0],
             bytes_=0,
         )
 

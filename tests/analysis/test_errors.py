@@ -109,3 +109,18 @@ def test_merging_keeps_types_apart_and_names_classes_by_a_member(
     for template, name in merged.items():
         assert name[0] == template[0]
         assert merged[name] == name
+
+
+def test_a_shared_wrapper_or_shared_masks_make_no_shared_cause() -> None:
+    wrapped = "Error executing query: "
+    texts = [
+        wrapped + "Unknown database <str>",
+        wrapped + "Unknown column <str> in <str>",
+        wrapped + "Unknown column <str> in where clause",
+        "Unknown table <str>",
+        "Unknown view <str>",
+    ]
+    merged = templates.merge([("", text) for text in texts])
+    names = [merged[("", text)][1] for text in texts]
+    assert names[1] == names[2]
+    assert len(set(names)) == 4
