@@ -44,7 +44,8 @@ select span_id, parent_span_id, name, coalesce(span_kind, 'other'), start_ns,
        greatest(start_ns, end_ns), agent_name, session_id,
        case when span_kind = 'llm' then coalesce(model_requested, model_served)
             when span_kind in ('tool', 'retriever') then coalesce(tool_name, name) end,
-       case when span_kind = 'llm' then coalesce(input_tokens, 0) + coalesce(output_tokens, 0) end,
+       case when span_kind = 'llm' and coalesce(input_tokens, output_tokens) is not null
+            then coalesce(input_tokens, 0) + coalesce(output_tokens, 0) end,
        error_source is not null, tool_arguments, tool_result,
        case when span_kind in ('agent', 'chain') then left(input_text, 400) end
 from spans where trace_id = $trace_id

@@ -194,3 +194,13 @@ def test_the_tree_of_a_trace_in_a_view(traffic: Traffic) -> None:
     assert nodes[0].name == "session s 9"
     assert [node.name for node in nodes if node.level is Level.OPERATION] == ["search"]
     assert grow("t", []) == []
+
+
+def test_unknown_tokens_stay_unknown(traffic: Traffic) -> None:
+    known = traffic.run().call("search", {"q": 1}, "x")
+    unknown = traffic.run().call("search", {"q": 2}, "y")
+    for row in unknown.rows:
+        row.update(input_tokens=None, output_tokens=None)
+    with view_of(traffic.rows) as view:
+        assert (goal_tree(view, known.trace_id)[0].tokens or 0) > 0
+        assert goal_tree(view, unknown.trace_id)[0].tokens is None
