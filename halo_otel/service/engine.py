@@ -30,6 +30,7 @@ from halo_otel.selfobs import Counters, Reading
 from halo_otel.service import logs
 from halo_otel.service.analyst import Analyst
 from halo_otel.service.link import Message, reason
+from halo_otel.service.loading import collect_cycles_rarely
 from halo_otel.service.uplink import Uplink
 from halo_otel.window.store import WindowStore
 
@@ -196,6 +197,7 @@ def _die_with_parent() -> None:
 def main() -> None:
     """Entry of the child process; the first line of standard input is the configuration."""
     _die_with_parent()
+    collect_cycles_rarely()
     uplink = Uplink()
     first = uplink.first()
     config = Config.model_validate(first.config)

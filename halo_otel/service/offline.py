@@ -1,31 +1,28 @@
 """The same stages without a service: files in, one window, one report.
 
-    importers ─▶ ingest.rows ─▶ window.single ─▶ analysis ─▶ report or goal tree
+    loading (importers ─▶ ingest.rows) ─▶ window.single ─▶ analysis ─▶ report or goal tree
 
 What does not fit into memory spills into a temporary directory that is removed in the end.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
 
 from halo_otel.analysis.run import analyse
 from halo_otel.analysis.tree import goal_tree
 from halo_otel.config import sections
 from halo_otel.errors import NotFound
-from halo_otel.importers.files import OnBad, read_telemetry
-from halo_otel.ingest.rows import RowBuilder
+from halo_otel.importers.files import OnBad
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
-from halo_otel.model.span import Span
+from halo_otel.service.loading import load
+from halo_otel.window import Batch
 from halo_otel.window.single import SingleWindow
+from halo_otel.window.tables import rows
 from halo_otel.window.view import View
-
-# A span takes some 10 KB of Python objects on its way into the window, and a bulk insert costs
-# 10 ms however many rows it has.
-BATCH_ROWS: Final = 8192
 
 OnProgress = Callable[[int], None]  # told how many spans and log records were read by now
 
@@ -71,23 +68,21 @@ def _loaded(
     on_bad: OnBad,
     config: sections.Window | None,
 ) -> Iterator[View]:
-    """Everything in `paths` as one window. Files have no time of arrival: a record's own end stands
-    for it, and its place in the files orders spans that are there twice."""
-    with SingleWindow(config=config) as window, ThreadPoolExecutor(max_workers=1) as writer:
-        builder = RowBuilder()
-        written = writer.submit(window.insert, builder.batch())
-        read = 0
-        for read, record in enumerate(read_telemetry(paths, on_bad), start=1):
-            if isinstance(record, Span):
-                builder.add_span(record, max(record.start_ns, record.end_ns), read)
-            else:
-                builder.add_log_record(record, record.time_ns or record.observed_ns, read)
-            if builder.size >= BATCH_ROWS:
-                written.result()  # one batch is written while the next is read, never more
-                written = writer.submit(window.insert, builder.batch())
-                on_progress(read)
+    """Everything in `paths` as one window."""
+    config = config or sections.Window()
+    read = 0
+    with (
+        SingleWindow(config=config) as window,
+        ThreadPoolExecutor(max_workers=1) as writer,
+        closing(load(paths, on_bad, workers=min(config.threads, os.cpu_count() or 1))) as batches,
+    ):
+        written = writer.submit(window.insert, Batch())
+        for batch in batches:
+            written.result()  # one batch is written while the next is decoded, never more
+            written = writer.submit(window.insert, batch)
+            read += rows(batch.spans) + rows(batch.log_records)
+            on_progress(read)
         written.result()
-        window.insert(builder.batch())
         on_progress(read)
         with window.view() as view:
             yield view

@@ -5,15 +5,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self
 
 from halo_otel import duck
 from halo_otel.config import sections
 from halo_otel.window.schema import Batch, WindowInfo
-from halo_otel.window.tables import KnownIds, append, create_tables, rows
+from halo_otel.window.tables import KnownIds, append, create_tables
 from halo_otel.window.view import Source, View
 
 _DATABASE: Final = "window_single"
+_EXTENT: Final = f"""
+    SELECT coalesce(min(arrival_ns), 0), coalesce(max(arrival_ns) + 1, 0),
+           count(*) FILTER (is_span), count(*) FILTER (NOT is_span)
+    FROM (
+        SELECT arrival_ns, true AS is_span FROM {_DATABASE}.spans
+        UNION ALL SELECT arrival_ns, false FROM {_DATABASE}.log_records
+    )
+"""  # noqa: S608 our name
 
 
 class SingleWindow:
@@ -60,15 +68,16 @@ class SingleWindow:
     @property
     def info(self) -> WindowInfo:
         """The window: from the first arrival to just behind the last."""
-        spans, log_records = self._extent("spans"), self._extent("log_records")
-        firsts, lasts = zip(*(extent[1:] for extent in (spans, log_records) if extent[0]))
+        row = self._connection.execute(_EXTENT).fetchone()
+        assert row is not None, "an aggregate has one row"
+        start_ns, end_ns, spans, log_records = row
         return WindowInfo(
-            start_ns=min(first, default=0),
-            end_ns=max(last, default=-1) + 1,
+            start_ns=start_ns,
+            end_ns=end_ns,
             state="open",
             path=None,
-            spans=spans[0],
-            log_records=log_records[0],
+            spans=spans,
+            log_records=log_records,
             bytes_=0,
         )
 

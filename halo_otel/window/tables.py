@@ -29,7 +29,11 @@ def create_tables(con: "Connection", database: str, start_ns: int, end_ns: int) 
 
 
 def append(
-    con: "Connection", database: str, batch: Batch, known: KnownIds, journal_offset: int | None = None
+    con: "Connection",
+    database: str,
+    batch: Batch,
+    known: KnownIds,
+    journal_offset: int | None = None,
 ) -> None:
     """Add a batch, and how far the journal is now contained, in one transaction.
 
