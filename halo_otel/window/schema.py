@@ -130,6 +130,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
 class Batch:
     """Rows to insert, as columns named by `SPAN_COLUMNS` and its like; `{}` stands for no rows.
 
+    A column is a list, or an Arrow array where `tables.packed` made one to cross a process.
+
     `resources` and `scopes` may repeat what a window already has: it keeps one of each id.
     """
 

@@ -10,7 +10,6 @@ import time
 
 from halo_otel.analysis.run import analyse
 from halo_otel.config import sections
-from halo_otel.window.schema import Batch
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View
 
@@ -68,14 +67,11 @@ from made
 
 def main(spans: int) -> None:
     traces = spans // (3 * STEPS + 1)
-    nothing: dict[str, list[object]] = {}
     with SingleWindow() as window:
         con = window._connection
         con.execute(_FILL, {"traces": traces, "steps": STEPS})
         con.execute(_INSERT)
         con.execute("drop table made")
-        window.insert(Batch(spans=nothing, log_records=nothing, resources=nothing, scopes=nothing))
-        window._spans = traces * (3 * STEPS + 1)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         with window.view() as view:
             run(view, before)
