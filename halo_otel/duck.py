@@ -12,6 +12,7 @@ import duckdb
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 Error = duckdb.Error
 Busy = duckdb.TransactionException  # another cursor's transaction is in the way; none lasts
+CORRUPT: Final = "Corrupt database file"  # in an error about a block with a wrong checksum
 
 SPILL_DIRECTORY: Final = "spill"  # below the instance's directory; DuckDB's own temporary files
 

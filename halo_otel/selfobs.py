@@ -29,6 +29,7 @@ HELP: Final[dict[str, str]] = {
     "halo.window.lag_seconds": "age of the oldest request not yet in a window",
     "halo.window.expired": "windows deleted by retention",
     "halo.analysis.runs": "analysis runs",
+    "halo.analysis.failed_runs": "analysis runs that failed and are tried again",
     "halo.analysis.duration_seconds": "duration of the last analysis run",
     "halo.analysis.late_spans": "spans that arrived after their trace was judged",
     "halo.analysis.spans_unseen": "spans left out of runs by analysis.max_spans",

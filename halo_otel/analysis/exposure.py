@@ -1,29 +1,40 @@
-"""How many newly judged traces could have shown a finding that is already known.
+"""How many newly judged traces could have shown a finding that is already known, and did not.
 
-The registry resolves a finding only after enough such traces did not show it (detectors.md §1.7).
+The registry resolves a finding only after enough of them (detectors.md §1.7). Not reported is not the
+same as not there: a pattern may be below the gate this time, or beyond `analysis.max_findings`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from halo_otel.analysis.hit import Group
-from halo_otel.analysis.judgement import Judgement
+from halo_otel.analysis.run import Run
 from halo_otel.model.finding import Subject
 
 
-def exposed(judgements: Iterable[Judgement], subjects: Mapping[str, Subject]) -> dict[str, int]:
-    """For each fingerprint, the judged traces in which its subject was at work."""
-    counts = dict.fromkeys(subjects, 0)
+def exposed(run: Run, subjects: Mapping[str, Subject], since_ns: int) -> dict[str, int | None]:
+    """For each fingerprint, the traces in which its subject was at work without showing it; None if a
+    newly judged trace shows it.
+
+    Only traces judged for the first time count, of which something arrived after `since_ns`: what an
+    earlier process had judged is judged again after a restart, and is no new evidence.
+    """
+    first = [judgement for judgement in run.first if judgement.last_arrival_ns > since_ns]
+    counts: dict[str, int | None] = {}
+    for name in subjects:
+        shows = run.sightings.get(name, frozenset())
+        counts[name] = None if any(j.trace_id in shows for j in run.judged) else 0
     parts: dict[Group, list[str]] = {}  # a trace's group -> the fingerprints whose subject it is
-    for judgement in judgements:
-        shown: set[str] = set()
+    for judgement in first:
+        at_work: set[str] = set()
         for work in judgement.work:
             if work.group not in parts:
                 parts[work.group] = [
                     name for name, subject in subjects.items() if _is_about(subject, work.group)
                 ]
-            shown.update(parts[work.group])
-        for name in shown:
-            counts[name] += 1
+            at_work.update(parts[work.group])
+        for name in at_work:
+            count = counts[name]
+            counts[name] = None if count is None else count + 1
     return counts
 
 

@@ -19,6 +19,7 @@ from typing import Final
 import duckdb
 
 from halo_otel.analysis import signatures
+from halo_otel.clock import NS_PER_S
 
 _TABLES: Final = (
     "frame_trace",
@@ -37,12 +38,21 @@ from spans semi join (select unnest($traces::varchar[]) as trace_id) using (trac
 group by trace_id
 """
 
+# Times and counts are the sender's word: a span of 292 years would make every sum overflow. No agent's
+# run takes longer than a week, none has begun after 2116, no model call takes a trillion tokens.
+_BOUNDS: Final = {
+    "span_ns_max": 7 * 86_400 * NS_PER_S,
+    "start_ns_max": 2**62,
+    "tokens_max": 10**12,
+}
+
 # One pass over the wide rows: texts become hashes and bounded prefixes before anything is sorted. A
 # retriever's query and documents are its arguments and result.
 _SPANS: Final = """
 create temp table frame_span as
 with narrow as (
-  select f.t, w.span_id, w.parent_span_id, w.start_ns, greatest(w.end_ns, w.start_ns) as end_ns,
+  select f.t, w.span_id, w.parent_span_id, w.start_ns,
+         least(greatest(w.end_ns, w.start_ns), w.start_ns + $span_ns_max) as end_ns,
          w.resource_id, coalesce(w.span_kind, 'other') as kind, left(w.name, 200) as name,
          coalesce(w.service, '') as service, nullif(w.agent_name, '') as own_agent,
          nullif(w.session_id, '') as session,
@@ -50,7 +60,8 @@ with narrow as (
               then left(coalesce(nullif(w.tool_name, ''), w.name), 200) end as own_tool,
          case when w.span_kind = 'llm' then coalesce(w.model_requested, w.model_served) end as model,
          case when w.span_kind = 'llm'
-              then coalesce(w.input_tokens, 0) + coalesce(w.output_tokens, 0) end as tokens,
+              then least(coalesce(w.input_tokens, 0), $tokens_max)
+                   + least(coalesce(w.output_tokens, 0), $tokens_max) end as tokens,
          w.cost, w.status_code, w.finish_reason, w.output_text is not null as answered,
          w.error_source is not null as failed, w.error_source, left(w.error_type, 200) as error_type,
          case when w.error_source is not null
@@ -63,7 +74,8 @@ with narrow as (
               when w.span_kind = 'retriever'
               then halo_observation(coalesce(w.tool_result, w.output_text),
                                     coalesce(w.tool_result_chars, w.output_text_chars)) end as result
-  from spans w join frame_trace f using (trace_id)),
+  from (select * replace (least(greatest(start_ns, 0), $start_ns_max) as start_ns) from spans) w
+  join frame_trace f using (trace_id)),
 numbered as (
   select *, (row_number() over (order by t, start_ns, span_id) - 1)::integer as s from narrow)
 select child.* exclude (parent_span_id), parent.s as p
@@ -170,7 +182,7 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
     drop(con)
     signatures.install(con)
     con.execute(_TRACES, {"traces": list(traces)})
-    con.execute(_SPANS)
+    con.execute(_SPANS, _BOUNDS)
     con.execute("create temp table frame_lineage (s integer, agent varchar, tool varchar)")
     con.execute(_DESCENT)
     spans = _count(con, "select count(*) from frame_span")

@@ -86,7 +86,8 @@ from root join frame_trace trace using (t) left join final using (t) left join c
 order by root.t
 """
 _WORK: Final = """
-select t, service, agent, operation, target, count(*) as calls, sum(ns)::bigint as ns,
+select t, service, agent, operation, target, count(*) as calls,
+       least(sum(ns), 9e18)::bigint as ns,
        count(same) - count(distinct same) as repeats
 from (
   select t, service, agent, 'tool' as operation, tool as target, work_ns as ns,

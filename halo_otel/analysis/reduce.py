@@ -1,6 +1,7 @@
 """The reduce side of an analysis: all judgements in sight become ranked findings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from halo_otel.analysis.detectors import NEEDS_PAYLOAD
 from halo_otel.analysis.gate import Assessment, assess, harm
@@ -11,9 +12,22 @@ from halo_otel.analysis.wording import TEXT_CHARS_MAX, describe, plain
 from halo_otel.config import sections
 from halo_otel.model.finding import Effect, Evidence, Finding, Role, RootCause
 from halo_otel.model.report import Abstention, Coverage
-from halo_otel.model.span import Attributes
+from halo_otel.model.span import Attributes, TraceId
 
 _CAPTURED_MIN = 0.5  # share of calls with known payload below which detectors say that they abstain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduced:
+    """Findings, highest priority first, and how well the traces could be judged.
+
+    `sightings` are the traces that show each pattern, by fingerprint, also of the patterns that are no
+    finding this time: what is not reported is not thereby gone.
+    """
+
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+    sightings: Mapping[str, frozenset[TraceId]]
 
 
 def reduce(
@@ -21,16 +35,14 @@ def reduce(
     *,
     settings: sections.Analysis,
     resources: Mapping[int, Attributes],
-) -> tuple[tuple[Finding, ...], Coverage]:
-    """Findings, highest priority first, and how well the traces could be judged.
-
-    The order of `judgements` does not matter.
-    """
+) -> Reduced:
+    """What all judgements together say; their order does not matter."""
     ordered = sorted(judgements, key=lambda judgement: judgement.trace_id)
     coverage = cover(ordered)
+    patterns = gather(ordered)
     assessments = [
         found
-        for pattern in gather(ordered)
+        for pattern in patterns
         if (
             found := assess(
                 pattern,
@@ -41,10 +53,17 @@ def reduce(
         )
     ]
     ranked = rank(assessments, ordered, limit=settings.max_findings)
-    return tuple(
-        _finding(assessment, priority, ordered, settings, resources)
-        for assessment, priority in ranked
-    ), coverage
+    return Reduced(
+        findings=tuple(
+            _finding(assessment, priority, ordered, settings, resources)
+            for assessment, priority in ranked
+        ),
+        coverage=coverage,
+        sightings={
+            pattern.fingerprint: frozenset(ordered[place].trace_id for place in pattern.hits)
+            for pattern in patterns
+        },
+    )
 
 
 def cover(judgements: Sequence[Judgement]) -> Coverage:

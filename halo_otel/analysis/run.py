@@ -11,7 +11,7 @@ from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
 from halo_otel.errors import NotFound
 from halo_otel.model.report import Report, WindowSummary
-from halo_otel.model.span import Attributes
+from halo_otel.model.span import Attributes, TraceId
 from halo_otel.window.view import TraceArrival, View
 
 
@@ -19,12 +19,17 @@ from halo_otel.window.view import TraceArrival, View
 class Run:
     """What one run brought: the report over the lookback, and the traces it newly judged.
 
+    `first` are those of them that were never judged in this process; `sightings` are the traces of the
+    lookback that show each pattern, reported or not, by fingerprint.
+
     `spans_unseen` were left out by `analysis.max_spans`, `spans_late` came after their trace had been
     judged (it was judged again). `waiting_ns` is the latest arrival of a trace that is not settled.
     """
 
     report: Report
     judged: tuple[Judgement, ...]
+    first: tuple[Judgement, ...]
+    sightings: Mapping[str, frozenset[TraceId]]
     spans_unseen: int
     spans_late: int
     waiting_ns: int | None
@@ -60,6 +65,7 @@ def extend(
     ]
     seen, unseen = _newest(due, settings.max_spans)
     judged: list[Judgement] = []
+    known = {trace.trace_id for trace in seen if lookback.judged_at(trace.trace_id) is not None}
     if seen:
         shard = frame.build(view.con, [trace.trace_id for trace in seen])
         learned = profile.learn(shard)
@@ -71,13 +77,13 @@ def extend(
     if not offline:
         lookback.expire(until_ns - round(settings.lookback * NS_PER_S))
     judgements = lookback.judgements()
-    findings, coverage = reduce(
-        judgements, settings=settings, resources=_resources(view, judgements)
-    )
+    reduced = reduce(judgements, settings=settings, resources=_resources(view, judgements))
     summary = _summary(view, arrivals, judgements, until_ns, late)
     return Run(
-        report=Report(window=summary, coverage=coverage, findings=findings),
+        report=Report(window=summary, coverage=reduced.coverage, findings=reduced.findings),
         judged=tuple(judged),
+        first=tuple(judgement for judgement in judged if judgement.trace_id not in known),
+        sightings=reduced.sightings,
         spans_unseen=unseen,
         spans_late=late,
         waiting_ns=max(waiting, default=None),

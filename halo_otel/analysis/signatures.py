@@ -56,13 +56,14 @@ create or replace temp macro halo_unwrapped(text) as
 """
 
 # An HTTP status, errno or vendor code is fenced in «», so that the number mask leaves it alone and
-# templates with different codes are never merged.
+# templates with different codes are never merged. A word that ends in a number is an id more often than
+# a name (`sha256`): masked in vain it only shortens the text, left in it makes a new error of each id.
 _MASKED: Final = r"""
 create or replace temp macro halo_masked(text) as
   regexp_replace(
   regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
   regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
-  regexp_replace(left(text, 600),
+  regexp_replace(regexp_replace(left(text, 600),
   '(?i)\b[a-z][a-z0-9+.-]*://[^\s''"<>)\]}]+', '<url>', 'g'),
   '[\w.+-]+@[\w-]+(\.[\w-]+)+', '<email>', 'g'),
   '(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b', '<uuid>', 'g'),
@@ -75,6 +76,7 @@ create or replace temp macro halo_masked(text) as
   '(^|[\s''"(=:,\[])(~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@%+~-]+([/\\][\w.@%+~-]*)*', '\1<path>', 'g'),
   '([^«\w]|^)([A-Za-z]{2,12}[-_][A-Za-z0-9_-]*\d[A-Za-z0-9_-]{2,}|[A-Z]{2,8}\d{2,})\b', '\1<id>', 'g'),
   '(?i)\b(0x[0-9a-f]+|[0-9a-f]*\d[0-9a-f]{7,}|[0-9a-f]{7,}\d[0-9a-f]*)\b', '<hex>', 'g'),
+  '([^«\w]|^)[A-Za-z]{1,12}\d{2,}[A-Za-z0-9]*\b', '\1<id>', 'g'),
   '([^«\w.]|^)-?\d+(\.\d+)*([a-zA-Zµ%]{0,3})\b', '\1<n>\3', 'g'),
   '"[^"]{0,300}"|\B''[^'']{0,300}''\B|`[^`]{0,300}`', '<str>', 'g'),
   '\{[^{}]*\}', '<obj>', 'g'),

@@ -6,7 +6,10 @@ tokens, or the same first three tokens and a token Jaccard of at least 0.6 (over
 worse than splitting one, so 0.6 and not Drain's 0.4). Masks such as `<str>` are no evidence for
 sameness, and what only wraps the message (its type, a leading `Error while …:`) is not compared: else
 “Unknown database” and “Unknown column” would be one cause. Merging is the transitive closure, so the
-order of the input does not matter; the shortest text names the class.
+order of the input does not matter.
+
+A class is named by what its members share, `<*>` standing where they differ. A member must not name it:
+the lookback slides, members come and go, and the name is part of the fingerprint.
 """
 
 import re
@@ -17,11 +20,12 @@ Template: TypeAlias = tuple[str, str]  # error type, masked text
 
 SIMILARITY_MIN: Final = 0.6
 _WRAPPER: Final = re.compile(r"\AError\b[^:]{0,60}:\s+")
+ANYTHING: Final = "<*>"
 TEMPLATES_MAX: Final = 1000  # compared pair by pair; what lies beyond stands for itself
 
 
 def merge(templates: Iterable[Template]) -> dict[Template, Template]:
-    """Each template's class, named by its shortest (then alphabetically first) member."""
+    """Each template's class, named by what all of its members share."""
     distinct = sorted(set(templates), key=_simplicity)
     parent = {template: template for template in distinct}
 
@@ -36,7 +40,30 @@ def merge(templates: Iterable[Template]) -> dict[Template, Template]:
             if template[0] == other[0] and similar(tokens, other_tokens):
                 first, second = sorted((find(template), find(other)), key=_simplicity)
                 parent[second] = first
-    return {template: find(template) for template in distinct}
+    members: dict[Template, list[str]] = {}
+    for template in distinct:
+        members.setdefault(find(template), []).append(template[1])
+    names = {first: (first[0], shared(texts)) for first, texts in members.items()}
+    return {template: names[find(template)] for template in distinct}
+
+
+def shared(texts: Iterable[str]) -> str:
+    """What `texts` have in common: `<*>` for each word, or run of words, in which they differ."""
+    common: list[str] | None = None
+    for tokens in (text.split() for text in texts):
+        common = tokens if common is None else _shared(common, tokens)
+    return " ".join(common or ())
+
+
+def _shared(one: list[str], two: list[str]) -> list[str]:
+    if len(one) == len(two):
+        return [a if a == b else ANYTHING for a, b in zip(one, two, strict=True)]
+    shorter = min(len(one), len(two))
+    head = next((n for n in range(shorter) if one[n] != two[n]), shorter)
+    room = shorter - head
+    tail = next((n for n in range(room) if one[-1 - n] != two[-1 - n]), room)
+    codes = [code for code in _codes(one) if code not in [*one[:head], *one[len(one) - tail :]]]
+    return [*one[:head], ANYTHING, *codes, *one[len(one) - tail :]]
 
 
 def similar(one: list[str], two: list[str]) -> bool:

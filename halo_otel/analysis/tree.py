@@ -45,7 +45,8 @@ select span_id, parent_span_id, name, coalesce(span_kind, 'other'), start_ns,
        case when span_kind = 'llm' then coalesce(model_requested, model_served)
             when span_kind in ('tool', 'retriever') then coalesce(tool_name, name) end,
        case when span_kind = 'llm' and coalesce(input_tokens, output_tokens) is not null
-            then coalesce(input_tokens, 0) + coalesce(output_tokens, 0) end,
+            then least(coalesce(input_tokens, 0), 1e12::bigint)
+                 + least(coalesce(output_tokens, 0), 1e12::bigint) end,
        error_source is not null, tool_arguments, tool_result,
        case when span_kind in ('agent', 'chain') then left(input_text, 400) end
 from spans where trace_id = $trace_id
@@ -55,7 +56,7 @@ with peer as (
   select span_kind as kind,
          case when span_kind = 'llm' then coalesce(model_requested, model_served)
               else coalesce(tool_name, name) end as target,
-         ln(greatest(end_ns - start_ns, 1)) as v
+         ln(greatest(end_ns::double - start_ns, 1)) as v
   from spans where span_kind in ('llm', 'tool', 'retriever')),
 centre as (select kind, target, count(*) as n, median(v) as middle from peer group by all)
 select kind, target, any_value(n), any_value(middle), median(abs(v - middle))

@@ -3,19 +3,37 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from halo_otel.config.keys import duration, size
-from halo_otel.config.sections import Config
+from halo_otel.config.sections import Config, OtlpExporter, Registry
 
 # host:port with an IPv6 address in brackets, as the Collector writes endpoints (confignet).
 _ENDPOINT: Final = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 _PORT_MAX: Final = 65535
+# What gRPC takes as metadata; beside these it has binary values under keys that end in `-bin`
+# (gRPC over HTTP/2, "Custom-Metadata").
+_HEADER_KEY: Final = re.compile(r"[0-9a-z_.-]+")
+_HEADER_VALUE: Final = re.compile(r"[ -~]*")
+_DATABASES: Final = frozenset({"sqlite", "postgres", "postgresql", "postgresql+psycopg"})
 
 
 def problems(config: Config) -> list[str]:
     """Every contradiction in `config`, as `key: what is wrong and the cure`."""
-    return [*_endpoints(config), *_sizes(config), *_times(config)]
+    return [
+        *_endpoints(config),
+        *_exporter(config.exporters.otlp),
+        *_registry(config.registry),
+        *_sizes(config),
+        *_times(config),
+    ]
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether `text` is host:port."""
+    match = _ENDPOINT.fullmatch(text)
+    return match is not None and int(match[1]) <= _PORT_MAX
 
 
 def _endpoints(config: Config) -> Iterator[str]:
@@ -28,13 +46,58 @@ def _endpoints(config: Config) -> Iterator[str]:
         *listening.items(),
         ("exporters.otlp.endpoint", config.exporters.otlp.endpoint),
     ):
-        match = _ENDPOINT.fullmatch(endpoint)
-        if not match or int(match[1]) > _PORT_MAX:
+        if not is_endpoint(endpoint):
             yield f"{name}: {endpoint!r} is not host:port: write it like localhost:14317"
     counts = Counter(endpoint for endpoint in listening.values() if not endpoint.endswith(":0"))
     for name, endpoint in listening.items():
         if counts[endpoint] > 1:
             yield f"{name}: {endpoint} is used twice: give each server its own port"
+
+
+def _exporter(exporter: OtlpExporter) -> Iterator[str]:
+    for key, value in exporter.headers.items():
+        lower = key.lower()  # as it is sent
+        if not _HEADER_KEY.fullmatch(lower):
+            yield (
+                f"exporters.otlp.headers: {key!r} is not a header's name: use letters, digits, _ . -"
+            )
+        elif lower.endswith("-bin"):
+            yield (
+                f"exporters.otlp.headers: {key!r} would need a binary value: leave it out, or choose"
+                " a name that does not end in -bin"
+            )
+        elif not _HEADER_VALUE.fullmatch(value):
+            yield (  # the value may be a secret
+                f"exporters.otlp.headers: the value of {key!r} has characters that a header cannot"
+                " carry: use printable ASCII"
+            )
+    if exporter.tls.ca_file and not exporter.tls.insecure:
+        yield from _certificate(exporter.tls.ca_file)
+
+
+def _certificate(file: Path) -> Iterator[str]:
+    import ssl  # costs start time and is rarely needed
+
+    name = "exporters.otlp.tls.ca_file"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        yield f"{name}: {file} holds no certificate in PEM: name a file that does"
+    except OSError as error:
+        yield f"{name}: cannot read {file} ({error.strerror}): name a readable PEM file"
+
+
+def _registry(registry: Registry) -> Iterator[str]:
+    if registry.url is None:
+        return
+    scheme, colon, _ = registry.url.partition("://")
+    if not colon:  # what stands there instead may be a secret
+        yield (
+            "registry.url: is not a database URL: write sqlite:///PATH or"
+            " postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
+    elif scheme not in _DATABASES:
+        yield f"registry.url: {scheme!r} is not supported: use sqlite or postgresql"
 
 
 def _sizes(config: Config) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -227,4 +228,5 @@ class Config(Section):
 
     @property
     def registry_url(self) -> str:
-        return self.registry.url or f"sqlite:///{self.storage.directory / 'registry.sqlite'}"
+        file = self.storage.directory / "registry.sqlite"
+        return self.registry.url or f"sqlite:///{quote(bytes(file))}"

@@ -22,7 +22,7 @@ _SUMMARIES: Final = """
         max(end_ns),
         count(*),
         count(*) FILTER (error_source IS NOT NULL),
-        sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FILTER (
+        sum(coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0)) FILTER (
             span_kind = 'llm' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
         )
     FROM spans

@@ -20,7 +20,7 @@ overlap, so the same traces come back for an hour; they say nothing new and chan
 
 *Exposed, not seen* is the rule of three: at the rate at which it was last seen, the traces judged
 since should have shown it at least three times (then the chance of seeing none by luck is below
-e^-3 = 5 %) and none did. A silent service resolves nothing (detectors.md §1.7 "Fix claim").
+e^-3 = 5 %) and none did; one that shows it, be it too little for a finding, starts the count anew. A silent service resolves nothing (detectors.md §1.7 "Fix claim").
 
 Muting hides the life, it does not stop it: a muted finding still counts, resolves and regresses.
 ESCALATING and IMPROVING belong to the contract and are not entered yet.
@@ -93,6 +93,11 @@ def unseen(state: State, exposed: int, rate: float, now_ns: int) -> State:
     if state.life is Status.RESOLVED or state.unseen_traces * rate < RESOLVED_EXPECTED:
         return state
     return replace(_entered(state, Status.RESOLVED, now_ns), resolved_ns=now_ns)
+
+
+def glimpsed(state: State) -> State:
+    """After a run in which a trace showed it, though not enough of them for a finding."""
+    return replace(state, unseen_traces=0)
 
 
 def muted(state: State, until_ns: int | None) -> State:

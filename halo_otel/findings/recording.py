@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -27,6 +27,10 @@ TRACES_MAX: Final = 20_000
 EVIDENCE_MAX: Final = 1_000
 
 
+# Fingerprint -> newly judged traces that could have shown it and did not, None if one did.
+Exposed: TypeAlias = Mapping[str, int | None]
+
+
 class Recording:
     """The work of one `Registry.record`, inside its transaction; fills `messages`."""
 
@@ -42,7 +46,7 @@ class Recording:
         self._steps: list[Transition] = []
         self.messages: list[Message] = []
 
-    def record(self, report: Report, exposed: Mapping[str, int]) -> list[Transition]:
+    def record(self, report: Report, exposed: Exposed) -> list[Transition]:
         """Take in `report`; returns the steps it caused, in order."""
         self._run_id = history.put_run(
             self._connection, self._replica, report, self._run, self._now_ns
@@ -63,7 +67,7 @@ class Recording:
             )
         return self._steps
 
-    def _reported(self, finding: Finding, exposed: Mapping[str, int]) -> Finding:
+    def _reported(self, finding: Finding, exposed: Exposed) -> Finding:
         """Bring one reported finding in; returns it with its history."""
         row = rows.find(self._connection, finding.fingerprint)
         if row is None:
@@ -77,7 +81,7 @@ class Recording:
             rate = _rate(finding)
         else:
             rate = row.rate
-            state = lifecycle.unseen(state, exposed.get(finding.fingerprint, 0), rate, self._now_ns)
+            state = self._absent(state, finding.fingerprint, rate, exposed)
         finding = replace(
             finding,
             status=state.status,
@@ -122,7 +126,7 @@ class Recording:
         self._tell_occurrences(finding)
         return finding
 
-    def _unreported(self, reported: set[str], exposed: Mapping[str, int]) -> None:
+    def _unreported(self, reported: set[str], exposed: Exposed) -> None:
         """Findings this run is silent about: mutes may end, exposure may resolve."""
         waiting = self._connection.execute(
             sa.select(findings).where(
@@ -139,10 +143,17 @@ class Recording:
                 continue
             before = rows.state(row)
             state = lifecycle.woken(before, self._now_ns)
-            state = lifecycle.unseen(state, exposed.get(fingerprint, 0), row.rate, self._now_ns)
+            state = self._absent(state, fingerprint, row.rate, exposed)
             finding = replace(rows.finding(row), status=state.status)
             told_ns = self._tell(finding, before, state, row.told_ns, fresh=False)
             rows.update(self._connection, fingerprint, state, told_ns=told_ns)
+
+    def _absent(self, state: State, fingerprint: str, rate: float, exposed: Exposed) -> State:
+        """The state after a run that brought no new trace of it."""
+        traces = exposed.get(fingerprint, 0)
+        if traces is None:
+            return lifecycle.glimpsed(state)
+        return lifecycle.unseen(state, traces, rate, self._now_ns)
 
     def _tell(
         self, finding: Finding, before: State | None, state: State, told_ns: int, *, fresh: bool

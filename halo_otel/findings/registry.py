@@ -3,7 +3,7 @@
 All functions block on the database; the event loop calls them through `asyncio.to_thread`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from halo_otel.errors import NotFound
 from halo_otel.findings import history, lifecycle, outbox, rows
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.otlpjson import line
-from halo_otel.findings.recording import Recording
+from halo_otel.findings.recording import Exposed, Recording
 from halo_otel.findings.store import Store
 from halo_otel.findings.tables import findings
 from halo_otel.findings.values import (
@@ -63,12 +63,13 @@ class Registry:
         self._store.close()
 
     def record(
-        self, report: Report, run: RunInfo, now_ns: int, exposed: Mapping[str, int] | None = None
+        self, report: Report, run: RunInfo, now_ns: int, exposed: Exposed | None = None
     ) -> list[Transition]:
         """Take in one analysis run, in one transaction: findings, lifecycle, history, outbox.
 
         `exposed` says, for fingerprints of findings that are not resolved, how many of the traces
-        newly judged in this run belong to that finding's subject, so that they could have shown it.
+        judged for the first time in this run belong to that finding's subject, so that they could have
+        shown it, and did not; None if one did.
         Where it says nothing, nothing is ever resolved. Recording the same report again changes
         neither findings nor what is told about them; it only adds a run.
         """

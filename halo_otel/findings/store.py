@@ -103,7 +103,7 @@ class Store:
     def _connected(self) -> Engine:
         if self._url.get_backend_name() == "sqlite":
             if self._url.database:
-                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_directory(Path(self._url.database).parent)
             engine = sa.create_engine(self._url)
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
@@ -136,7 +136,8 @@ class Store:
         return self._url.render_as_string(hide_password=True)
 
     def _explained(self, error: DBAPIError | PoolTimeout) -> HaloError:
-        why = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        # PostgreSQL explains itself in several lines.
+        why = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         if isinstance(error, ProgrammingError) or any(mark in why for mark in _DAMAGE):
             return StateDamaged(
                 f"the registry {self._name} cannot be read ({why}): restore it from a backup, or"
@@ -146,6 +147,16 @@ class Store:
             f"the registry {self._name} does not answer ({why}): check registry.url and that the"
             " database runs"
         )
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"registry.url: cannot create {directory} ({error.strerror}): choose a directory this"
+            " user may write to"
+        ) from error
 
 
 def _parsed(url: str) -> URL:

@@ -36,6 +36,7 @@ class Journal:
         self._durable_offset = 0
         self._checkpoint_offset = 0
         self._pending_bytes = 0
+        self._refused_bytes = 0  # of the last frame there was no room for
         self._arrival_ns = 0
         self._failure: HaloError | None = None
         self._failed = asyncio.Event()
@@ -49,6 +50,11 @@ class Journal:
     def checkpoint_offset(self) -> int:
         """Everything before this offset is contained in a window."""
         return self._checkpoint_offset
+
+    @property
+    def full(self) -> bool:
+        """Whether there is still no room for a frame like the one that was refused last."""
+        return self._room_bytes < self._refused_bytes
 
     async def __aenter__(self) -> "Journal":
         self._lock_fd = await lock_directory(self._directory, self._clock)
@@ -152,12 +158,17 @@ class Journal:
                 f"a request of {frame_bytes} bytes exceeds journal.max_bytes ({max_bytes}): "
                 "send smaller batches or raise the limit"
             )
-        held_bytes = self._durable_offset - self._checkpoint_offset + self._pending_bytes
-        if held_bytes + frame_bytes > max_bytes:
+        if self._room_bytes < frame_bytes:
+            self._refused_bytes = frame_bytes
             raise JournalFull(
-                f"{held_bytes} bytes are journaled and not yet ingested; journal.max_bytes is "
-                f"{max_bytes}: try again later"
+                f"{max_bytes - self._room_bytes} bytes are journaled and not yet ingested; "
+                f"journal.max_bytes is {max_bytes}: try again later"
             )
+
+    @property
+    def _room_bytes(self) -> int:
+        held_bytes = self._durable_offset - self._checkpoint_offset + self._pending_bytes
+        return self._config.max_bytes - held_bytes
 
     def _settle(self, verdict: Verdict) -> None:
         """Tell those who wait for a group what became of it."""

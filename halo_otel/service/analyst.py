@@ -25,8 +25,11 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 STOP_GRACE_S = 3.0
+FAILURE_PAUSE_S = 60.0  # one log line a minute
 # Findings whose exposure is asked for in each run; those beyond are the least important ones.
 KNOWN_FINDINGS_MAX = 10_000
+# Replicas take turns in a shared registry; the own last run is among so many.
+RUNS_SEARCHED = 1_000
 
 
 class Analyst:
@@ -44,6 +47,8 @@ class Analyst:
         settings: sections.Analysis,
         clock: Clock,
         counters: Counters,
+        *,
+        replica: str,
     ) -> None:
         self._scheduler = scheduler
         self._registry = registry
@@ -51,8 +56,11 @@ class Analyst:
         self._settings = settings
         self._clock = clock
         self._counters = counters
+        self._replica = replica
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="analysis")
         self._latest: Report | None = None
+        self._resume_ns = 0
+        self._judged_before_ns: int | None = None  # when an earlier process ran last
         self._under_way: asyncio.Future[Any] | None = None
 
     async def __aenter__(self) -> "Analyst":
@@ -99,9 +107,18 @@ class Analyst:
             return goal_tree(view, trace_id)
 
     def _run_if_due(self, now_ns: int) -> None:
-        scheduled = self._scheduler.tick(now_ns)
-        if scheduled is not None:
-            self._publish(scheduled, now_ns)
+        """Run if due. A run that fails is counted and tried again later: it must not stop ingest and
+        emission, and would fail after a restart as well."""
+        if now_ns < self._resume_ns:
+            return
+        try:
+            scheduled = self._scheduler.tick(now_ns)
+            if scheduled is not None:
+                self._publish(scheduled, now_ns)
+        except Exception:
+            self._resume_ns = now_ns + round(FAILURE_PAUSE_S * NS_PER_S)
+            self._counters.add("halo.analysis.failed_runs")
+            logger.exception("an analysis failed; the next is in %.0f s", FAILURE_PAUSE_S)
 
     def _run_on_demand(self) -> Report:
         now_ns = self._clock.now_ns()
@@ -112,6 +129,9 @@ class Analyst:
         run, report = scheduled.run, scheduled.run.report
         duration_s = (self._clock.now_ns() - now_ns) / NS_PER_S
         known = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
+        subjects = {finding.fingerprint: finding.subject for finding in known}
+        if self._judged_before_ns is None:
+            self._judged_before_ns = self._last_run_ns()
         transitions = self._registry.record(
             report,
             RunInfo(
@@ -121,7 +141,7 @@ class Analyst:
                 duration_s=duration_s,
             ),
             now_ns,
-            exposed(run.judged, {finding.fingerprint: finding.subject for finding in known}),
+            exposed(run, subjects, self._judged_before_ns),
         )
         self._registry.record_baselines(
             [
@@ -146,3 +166,9 @@ class Analyst:
         )
         self._latest = report
         return report
+
+    def _last_run_ns(self) -> int:
+        """When this replica last recorded a run; 0 if it never did."""
+        runs = self._registry.runs(limit=RUNS_SEARCHED)
+        own = [run.recorded_ns for run in runs if run.replica == self._replica]
+        return max(own, default=0)

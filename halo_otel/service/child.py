@@ -26,14 +26,13 @@ class EngineChild:
     that, it is in the journal.
     """
 
-    def __init__(self, first: Message, on_message: Callable[[Message], None]) -> None:
-        self._first = first
+    def __init__(self, on_message: Callable[[Message], None]) -> None:
         self._on_message = on_message
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
     async def start(self) -> None:
-        """Start the process and hand it its configuration."""
+        """Start the process: it imports, and touches nothing before it is sent its configuration."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -45,7 +44,6 @@ class EngineChild:
             # pipe, after the front has refused new data.
             start_new_session=True,
         )
-        self.send(self._first)
 
     def send(self, message: Message) -> None:
         """Queue a message; messages to a dead engine vanish, `run` reports the death."""

@@ -76,7 +76,15 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, store.close)
             scheduler = Scheduler(store, config.analysis, self._counters)
             analyst = await stack.enter_async_context(
-                Analyst(scheduler, registry, store, config.analysis, self._clock, self._counters)
+                Analyst(
+                    scheduler,
+                    registry,
+                    store,
+                    config.analysis,
+                    self._clock,
+                    self._counters,
+                    replica=replica,
+                )
             )
             emitter = await self._emission(stack, registry, replica)
             sources = self._sources(registry, store, analyst)
@@ -200,6 +208,8 @@ def main() -> None:
     collect_cycles_rarely()
     uplink = Uplink()
     first = uplink.first()
+    if first.stop:  # the front could not start
+        return
     config = Config.model_validate(first.config)
     logs.configure("engine", config.telemetry.log_level)
     assert first.control_target is not None

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import re
 import signal
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from halo_otel.clock import Clock, SystemClock
+from halo_otel.clock import NS_PER_S, Clock, SystemClock
 from halo_otel.config.sections import Config
 from halo_otel.control.proxy import SERVICE_NAME, pass_through
 from halo_otel.errors import ConfigError
@@ -24,8 +25,13 @@ from halo_otel.service.link import Message, reason
 logger = logging.getLogger(__name__)
 
 COUNTERS_INTERVAL_S = 1.0
+# The engine tells its counters every second, whatever else it does; after so long it hangs.
+SILENCE_S_MAX = 10.0
 # sockaddr_un holds 108 bytes with the closing zero (unix(7)).
 UNIX_PATH_BYTES_MAX = 107
+# gRPC reads a target as a URI, so other characters would have to be escaped, and by whom it does
+# not say (grpc/doc/naming.md).
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 class _Stopped(Exception):
@@ -36,6 +42,9 @@ class Front:
     """Everything between a sender and its acknowledgement, and the link to the engine.
 
     start: engine process, journal, web, gRPC, HTTP      stop: the other way round
+
+    The engine imports while the journal is recovered, and is told to begin when the journal's lock
+    says that the storage is ours.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -44,6 +53,7 @@ class Front:
         self._counters = Counters()
         self._engine_counters: tuple[Reading, ...] = ()
         self._engine_ready = asyncio.Event()
+        self._engine_told_ns = 0
         self._stop = asyncio.Event()
         self._journal = Journal(config.journal_directory, config.journal, clock, self._counters)
 
@@ -54,14 +64,16 @@ class Front:
             loop.add_signal_handler(number, self._stop.set)
         _make_storage(self._config.storage.directory)
         async with AsyncExitStack() as stack:
-            target = _control_target(stack, self._config.storage.directory)
-            engine = EngineChild(
-                Message(config=self._config.model_dump(mode="json"), control_target=target),
-                self._on_message,
-            )
+            socket = _control_socket(stack, self._config.storage.directory)
+            engine = EngineChild(self._on_message)
             stack.push_async_callback(engine.stop)
             await engine.start()
             journal = await stack.enter_async_context(self._journal)
+            _remove_leftover(socket)
+            target = f"unix:{socket}"
+            engine.send(
+                Message(config=self._config.model_dump(mode="json"), control_target=target)
+            )
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(engine.run())
@@ -115,6 +127,7 @@ class Front:
             await self._clock.sleep(COUNTERS_INTERVAL_S)
 
     def _on_message(self, message: Message) -> None:
+        self._engine_told_ns = self._clock.now_ns()
         if message.ready:
             self._engine_ready.set()
             logger.info("ready")
@@ -126,7 +139,14 @@ class Front:
     def _not_ready(self) -> str | None:
         if self._stop.is_set():
             return "stopping"
-        return None if self._engine_ready.is_set() else "the engine is starting"
+        if not self._engine_ready.is_set():
+            return "the engine is starting"
+        if self._journal.full:
+            return "the journal is full"
+        silent_s = (self._clock.now_ns() - self._engine_told_ns) / NS_PER_S
+        if silent_s > SILENCE_S_MAX:
+            return f"the engine has not answered for {silent_s:.0f} s"
+        return None
 
     def _readings(self) -> list[Reading]:
         """The counters of both processes."""
@@ -143,14 +163,30 @@ def _make_storage(directory: Path) -> None:
         ) from error
 
 
-def _control_target(stack: AsyncExitStack, directory: Path) -> str:
+def _control_socket(stack: AsyncExitStack, directory: Path) -> Path:
     """Where the engine serves the control API: a socket only this user can reach."""
-    path = directory / "control.sock"
-    if len(bytes(path.absolute())) > UNIX_PATH_BYTES_MAX:
+    path = directory.absolute() / "control.sock"
+    if len(bytes(path)) <= UNIX_PATH_BYTES_MAX and _PLAIN_PATH.fullmatch(str(path)):
+        return path
+    try:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="halo-"))
-        path = Path(scratch) / "control.sock"
-    path.unlink(missing_ok=True)
-    return f"unix:{path.absolute()}"
+    except OSError as error:
+        raise ConfigError(
+            f"storage.directory: {directory} cannot hold a socket, and there is no temporary"
+            f" directory ({error.strerror}): choose a short path of plain letters"
+        ) from error
+    return Path(scratch) / path.name
+
+
+def _remove_leftover(socket: Path) -> None:
+    """Remove what a killed predecessor left; call this only while the journal's lock is held."""
+    try:
+        socket.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"storage.directory: cannot replace {socket} ({error.strerror}): remove it, or choose a"
+            " directory this user may write to"
+        ) from error
 
 
 def serve(config: Config) -> int:

@@ -19,6 +19,8 @@ _NAME: Final = re.compile(r"(\d{8}T\d{6}Z)\.duckdb")
 # it would go through the write-ahead log, and each checkpoint would rewrite the last row group: 13
 # against 39 µs per span, measured with batches of 8192 spans of 2 KB.
 _ROW_GROUP_ROWS: Final = 4096
+# What DuckDB says after the file's name when another process has it.
+_LOCKED: Final = '": Conflicting lock is held'
 _NEW_SUFFIX: Final = ".new"  # a file being laid out; worthless until it is renamed
 
 
@@ -158,9 +160,9 @@ def open_existing(con: Connection, path: Path) -> WindowFile:
         return _read(con, path, read_only=not wal_of(path).exists())
     except duck.Error as error:
         first_line = str(error).partition("\n")[0]
-        if "lock" in first_line.lower():
+        if _LOCKED in first_line:
             raise InUse(f"{path} is open in another process; stop that one first") from error
-        raise StateDamaged(_damage(path, first_line)) from error
+        raise StateDamaged(damage(path, first_line)) from error
 
 
 def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
@@ -168,9 +170,9 @@ def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
     database = database_of(path)
     version, start_ns, end_ns, sealed = _one(con, f"FROM {database}.window_info")
     if version != SCHEMA_VERSION:
-        raise StateDamaged(_damage(path, f"its schema version is {version}, not {SCHEMA_VERSION}"))
+        raise StateDamaged(damage(path, f"its schema version is {version}, not {SCHEMA_VERSION}"))
     if path_of(path.parent, start_ns) != path:
-        raise StateDamaged(_damage(path, "its name is not the start of the window it holds"))
+        raise StateDamaged(damage(path, "its name is not the start of the window it holds"))
     if read_only != sealed:
         con.execute(f"DETACH {database}")  # checkpoints what was writable
         _attach(con, path, read_only=sealed)
@@ -214,9 +216,10 @@ def _ids(con: Connection, query: str) -> set[object]:
     return {row[0] for row in con.execute(query).fetchall()}
 
 
-def _damage(path: Path, what: str) -> str:
+def damage(file: Path | str, what: str) -> str:
+    """What is wrong with a window's file, and the cure."""
     return (
-        f"{path} is not a window this version can read: {what}. Move the file (and its .wal) to another"
+        f"{file} is not a window this version can read: {what}. Move the file (and its .wal) to another"
         " directory and start again; the spans in it will be missing from views."
     )
 

@@ -15,7 +15,7 @@ from halo_otel.window.view import Source, View
 
 _DATABASE: Final = "window_single"
 _EXTENT: Final = f"""
-    SELECT coalesce(min(arrival_ns), 0), coalesce(max(arrival_ns) + 1, 0),
+    SELECT coalesce(min(arrival_ns), 0), coalesce(least(max(arrival_ns), 9223372036854775806) + 1, 0),
            count(*) FILTER (is_span), count(*) FILTER (NOT is_span)
     FROM (
         SELECT arrival_ns, true AS is_span FROM {_DATABASE}.spans

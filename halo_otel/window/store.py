@@ -11,9 +11,9 @@ from typing import Final
 from halo_otel import duck
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
-from halo_otel.errors import StateDamaged
+from halo_otel.errors import ConfigError, StateDamaged
 from halo_otel.selfobs import Counters
-from halo_otel.window.file import WindowFile, create, open_existing, window_paths
+from halo_otel.window.file import WindowFile, create, damage, open_existing, window_paths
 from halo_otel.window.schema import Batch, WindowInfo
 from halo_otel.window.view import Source, View
 
@@ -36,15 +36,26 @@ class WindowStore:
         self._resume_offset = 0
 
     def open(self) -> None:
-        """Attach the windows of earlier runs; raises `StateDamaged` or `InUse`, naming the file."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Attach the windows of earlier runs.
+
+        Raises `StateDamaged` or `InUse`, naming the file, and `ConfigError` for a directory that
+        cannot be used.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths = window_paths(self.directory)
+        except OSError as error:
+            raise ConfigError(
+                f"window.directory: {self.directory} cannot be used ({error.strerror}): choose a"
+                " directory this user may write to"
+            ) from error
         self._con = duck.connect(
             self.directory,
             memory_limit_bytes=self._config.memory_limit,
             threads=self._config.threads,
         )
         try:
-            self._files = [open_existing(self._con, path) for path in window_paths(self.directory)]
+            self._files = [open_existing(self._con, path) for path in paths]
         except BaseException:
             self.close()
             raise
@@ -141,6 +152,7 @@ class WindowStore:
         """What the windows that overlap `[since_ns, until_ns)` hold at this moment, for one thread.
 
         Until the view is left, rows that come in do not show in it and none of its windows expires.
+        Raises `StateDamaged`, also for queries on the view, when a file cannot be read back.
         """
         with self._lock:
             files = [
@@ -154,6 +166,11 @@ class WindowStore:
             sources = [Source(database=file.database, info=file.info) for file in files]
         try:
             yield View(con, sources)
+        except duck.Error as error:
+            why = str(error).partition("\n")[0]
+            if damaged := _damaged([file.path for file in files], why):
+                raise StateDamaged(damage(" or ".join(map(str, damaged)), why)) from error
+            raise
         finally:
             with self._lock:
                 con.close()
@@ -177,6 +194,14 @@ class WindowStore:
         file = create(self._connection, self.directory, start_ns, end_ns)
         insort(self._files, file, key=_start_ns)
         return file
+
+
+def _damaged(paths: list[Path], why: str) -> list[Path]:
+    """Which of the files an error of DuckDB's may be about; none if it is about something else.
+
+    A file that ends early is named in it, one whose blocks fail their checksums is not.
+    """
+    return [path for path in paths if f'"{path.resolve()}"' in why or duck.CORRUPT in why]
 
 
 def _start_ns(file: WindowFile) -> int:

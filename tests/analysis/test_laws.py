@@ -71,9 +71,9 @@ def test_any_cut_into_shards_gives_the_same_findings(rows: list[Row], count: int
             judgements += judge(frame.build(view.con, shard), whole)
         resources = {1: view.resource_of(1).attributes}
     random.Random(0).shuffle(judgements)
-    findings, coverage = reduce(judgements, settings=SETTINGS, resources=resources)
+    reduced = reduce(judgements, settings=SETTINGS, resources=resources)
     report = report_on(rows)
-    assert (findings, coverage) == (report.findings, report.coverage)
+    assert (reduced.findings, reduced.coverage) == (report.findings, report.coverage)
 
 
 def told(findings: tuple[Finding, ...] | list[Finding]) -> list[str]:

@@ -187,11 +187,40 @@ def test_exposure_counts_the_traces_a_finding_could_have_shown_in(
     traffic.healthy(4)
     traffic.run().call("fetch", {}, "x")
     service.arrive(traffic.runs, 10)
-    judged = service.scheduler.run_now(at(100)).run.judged
+    run = service.scheduler.run_now(at(100)).run
     subjects = {
         "tool": Subject(service="shop", agent="booker", tool="fetch"),
         "agent": Subject(service="shop", agent="booker"),
         "model": Subject(service="shop", agent="booker", model="large"),
         "other": Subject(service="shop", agent="nobody"),
     }
-    assert exposed(judged, subjects) == {"tool": 1, "agent": 5, "model": 5, "other": 0}
+    assert exposed(run, subjects, 0) == {"tool": 1, "agent": 5, "model": 5, "other": 0}
+    # What had arrived before an earlier process ended was judged by it.
+    assert set(exposed(run, subjects, at(10)).values()) == {0}
+
+
+def test_a_pattern_below_the_gate_is_not_absent(service: Service, traffic: Traffic) -> None:
+    traffic.healthy(30)
+    service.arrive(traffic.runs + failing(traffic, 3), 10)
+    first = service.scheduler.run_now(at(100)).run
+    (error,) = first.report.findings
+    subjects = {error.fingerprint: error.subject}
+    assert exposed(first, subjects, 0) == {error.fingerprint: None}
+    # An hour later a single trace shows it: too few for a finding, enough not to be gone.
+    service.arrive(failing(traffic, 1) + traffic.healthy(40).runs[-40:], 4000)
+    later = service.scheduler.run_now(at(4100)).run
+    assert error.fingerprint not in {finding.fingerprint for finding in later.report.findings}
+    assert exposed(later, subjects, 0) == {error.fingerprint: None}
+
+
+def test_a_trace_judged_again_is_no_new_exposure(service: Service, traffic: Traffic) -> None:
+    run = traffic.run().call("fetch", {}, "x")
+    service.arrive([run], 10)
+    service.scheduler.run_now(at(60))
+    late = Run(0).call("fetch", {"n": 1}, "y")
+    late.rows = [{**late.rows[-1], "span_id": "f" * 16}]
+    service.arrive([late], 100)
+    again = service.scheduler.run_now(at(200)).run
+    assert len(again.judged) == 1
+    subjects = {"tool": Subject(service="shop", agent="booker", tool="fetch")}
+    assert exposed(again, subjects, 0) == {"tool": 0}

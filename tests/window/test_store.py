@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
-from halo_otel.errors import InUse, StateDamaged, Unwritable
+from halo_otel.errors import ConfigError, InUse, StateDamaged, Unwritable
 from halo_otel.selfobs import Counters
 from halo_otel.window.store import WindowStore
 from tests.window.samples import NOON_NS, a_batch, a_span
@@ -193,6 +193,46 @@ def test_a_truncated_file_stops_the_start(open_store: Opener) -> None:
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(StateDamaged, match=r"20261121T120000Z\.duckdb .*Move the file"):
         open_store()
+
+
+def test_a_window_damaged_behind_its_catalogue_is_named_by_the_view(open_store: Opener) -> None:
+    """DuckDB reads a column when a query needs it, so such a file can be opened."""
+    store = open_store()
+    store.insert(NOON_NS, a_batch(*map(a_span, range(6000))), 1)
+    store.seal_before(NOON_NS + LENGTH_NS)
+    store.close()
+    path = store.directory / "20261121T120000Z.duckdb"
+    whole = path.read_bytes()
+    middle = len(whole) * 3 // 10
+    told = r"20261121T120000Z\.duckdb is not a window .* Move the file"
+    for damaged in (whole[:middle], whole[:middle] + b"\xff" * 20_000 + whole[middle + 20_000 :]):
+        path.write_bytes(damaged)
+        store = open_store()
+        with pytest.raises(StateDamaged, match=told), store.view(0) as view:
+            view.con.execute("SELECT * FROM spans").fetchall()
+
+
+def test_a_mistake_in_a_query_is_no_damage(store: WindowStore) -> None:
+    fill(store, 1)
+    with pytest.raises(duckdb.BinderException), store.view(0) as view:
+        view.con.execute("SELECT nonsense FROM spans")
+
+
+def test_a_damaged_file_in_a_directory_of_any_name_is_no_lock(tmp_path: Path) -> None:
+    store = WindowStore(tmp_path / "blocks", sections.Window(), Counters())
+    store.open()
+    fill(store, 1)
+    store.close()
+    path = store.directory / "20261121T120000Z.duckdb"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(StateDamaged):
+        store.open()
+
+
+def test_a_directory_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "windows").touch()
+    with pytest.raises(ConfigError, match=r"window\.directory: .*windows cannot be used"):
+        WindowStore(tmp_path / "windows", sections.Window(), Counters()).open()
 
 
 def test_a_window_of_another_version_stops_the_start(open_store: Opener) -> None:
