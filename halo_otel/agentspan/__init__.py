@@ -7,5 +7,5 @@ One file per dialect says how to recognise it and how to read what is peculiar t
 in `precedence` says for every fact which source is believed first. A new dialect is one file, one
 entry in `precedence.DIALECTS` and its rows in the table. Nothing else knows a vendor.
 
-    normalise ─▶ precedence ─▶ gen_ai, openinference, mcp, fallback ─▶ messages, values, source
+    normalise ─▶ precedence ─▶ one file per dialect, fallback ─▶ messages, flattened, values, source
 """

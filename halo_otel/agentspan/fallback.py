@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from halo_otel.agentspan.source import Dialect
+from halo_otel.agentspan.source import Dialect, Reading
 from halo_otel.agentspan.values import label
 from halo_otel.model.facts import SpanKind
 
@@ -15,3 +15,20 @@ def tool_kind(value: Any) -> SpanKind | None:
     An agent's name makes no agent span: `agent.name` is also what ECS calls a monitoring agent.
     """
     return SpanKind.TOOL if label(value) else None
+
+
+def name(reading: Reading) -> str | None:
+    """The span's own name, where a dialect names its spans after what they are."""
+    return label(reading.span.name)
+
+
+def tool_arguments(reading: Reading) -> str | None:
+    """What a tool was given are its arguments."""
+    known = reading.facts.get("tool_arguments")
+    return known if isinstance(known, str) else None
+
+
+def tool_result(reading: Reading) -> str | None:
+    """What a tool answered is its result."""
+    known = reading.facts.get("tool_result")
+    return known if isinstance(known, str) else None

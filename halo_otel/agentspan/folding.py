@@ -4,6 +4,7 @@ Sources: conventions.md §4 (provider enum of OTel gen_ai 1.42, older and OpenIn
 (finish reasons of the message schema and of the model APIs).
 """
 
+import re
 from typing import Any, Final
 
 from halo_otel.agentspan.values import label
@@ -20,9 +21,25 @@ _PROVIDERS: Final = {
     "xai": "x_ai",
     "mistralai": "mistral_ai",
     "moonshot": "moonshot_ai",
+    "amazon-bedrock": "aws.bedrock",
+    "amazon_bedrock": "aws.bedrock",
+    "bedrock": "aws.bedrock",
+    "azure-openai": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai",
+    "google.generative-ai": "gcp.gemini",
+    "google_genai": "gcp.gen_ai",
+    "google.vertex": "gcp.vertex_ai",
+    "google_vertexai": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
 }
+# The Vercel AI SDK names the API beside the provider: `openai.chat`, `anthropic.messages`.
+_API: Final = re.compile(
+    r"\.(?:chat|responses|messages|completions?|embeddings?|textEmbedding|image)$", re.IGNORECASE
+)
 # Frameworks that name themselves where the provider of the model belongs.
-_NOT_PROVIDERS: Final = frozenset({"strands-agents", "langchain", "llamaindex", "llama_index"})
+_NOT_PROVIDERS: Final = frozenset(
+    {"strands-agents", "langchain", "llamaindex", "llama_index", "gcp.vertex.agent"}
+)
 
 _FINISH_REASONS: Final = {
     "tool_calls": "tool_call",
@@ -46,6 +63,8 @@ def provider(value: Any) -> str | None:
     if known is None:
         return None
     known = known.lower()
+    if "." in known:
+        known = _API.sub("", known)
     return None if known in _NOT_PROVIDERS else _PROVIDERS.get(known, known)
 
 

@@ -102,19 +102,16 @@ def name_target(reading: Reading) -> str | None:
     return label(target) if kind(operation) is reading.kind else None
 
 
-def failed_tool(value: Any) -> str | None:
-    """`protocol` if a tool's stated status (Strands) is an error."""
-    status = label(value)
-    return "protocol" if status is not None and status.lower() == "error" else None
-
-
 def agent_name(reading: Reading) -> str | None:
-    """The stated agent, unless it is the tool's own name.
+    """The stated agent, unless it is the name of a tool or a task.
 
     The Collector's gen_ai normaliser copies the name of every OpenLLMetry entity there.
     """
     known = label(reading.span.attributes.get("gen_ai.agent.name"))
-    return None if known is not None and known == reading.facts.get("tool_name") else known
+    if known is None or known == reading.facts.get("tool_name"):
+        return None
+    entity = reading.span.attributes.get("traceloop.entity.name")
+    return None if known == entity and reading.kind is not SpanKind.AGENT else known
 
 
 def finish_reason(value: Any) -> str | None:

@@ -8,11 +8,13 @@ is taken as it is.
 
 from typing import Any, Final, TypeAlias
 
-from halo_otel.agentspan.values import decoded, payload, text
+from halo_otel.agentspan.values import arguments, decoded, payload, text
 
 Message: TypeAlias = dict[str, Any]
 
 _TEXT_TYPES: Final = (None, "text", "input_text", "output_text")
+_RESULT_TYPES: Final = ("tool_call_response", "tool-result")
+_CALL_KEYS: Final = ("function", "toolUse", "function_call", "functionCall")
 
 
 def given(value: Any) -> str | None:
@@ -44,6 +46,27 @@ def finish_reason(value: Any) -> Any:
     return messages[-1].get("finish_reason") if messages else None
 
 
+def returned(value: Any) -> str | None:
+    """The tool results that the last message consists of, else its text."""
+    messages = _messages(value)
+    return (_returned(messages[-1]) or _said(messages[-1])) if messages else payload(value)
+
+
+def called(value: Any) -> str | None:
+    """Tool calls, recorded by themselves, as `name(arguments)`, one to a line."""
+    found = decoded(value)
+    return _called({"parts": found}) if isinstance(found, list) else payload(value)
+
+
+def call_arguments(value: Any) -> str | None:
+    """The arguments of the one tool call that the last message consists of."""
+    messages = _messages(value)
+    parts = messages[-1].get("parts") if messages else None
+    calls = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    found = [call["arguments"] for call in calls if "arguments" in call]
+    return arguments(found[0]) if len(found) == 1 else None
+
+
 def content_text(value: Any) -> str | None:
     """The text of one message's content: plain, or blocks as JSON."""
     found = decoded(value)
@@ -57,10 +80,27 @@ def content_text(value: Any) -> str | None:
 def _messages(value: Any) -> list[Message]:
     found = decoded(value)
     if isinstance(found, dict):
-        found = found.get("messages", [found])
+        found = _inside(found)
     if not isinstance(found, list):
         return []
     return [message for message in found if isinstance(message, dict) and "role" in message]
+
+
+def _inside(found: dict[str, Any]) -> Any:
+    """The messages of a request or an answer that was recorded whole."""
+    for key in ("messages", "contents"):  # OpenAI's and Gemini's requests
+        if key in found:
+            return found[key]
+    if isinstance(choices := found.get("choices"), list):  # OpenAI's answer
+        return [
+            {"finish_reason": choice.get("finish_reason"), **message}
+            for choice in choices
+            if isinstance(choice, dict) and isinstance(message := choice.get("message"), dict)
+        ]
+    for key in ("message", "content"):  # an event's body, Gemini's answer
+        if isinstance(found.get(key), dict):
+            return [found[key]]
+    return [found]
 
 
 def _said(message: Message) -> str | None:
@@ -80,14 +120,24 @@ def _piece(part: Any) -> str | None:
 
 def _returned(message: Message) -> str | None:
     """The tool results of `message`; Pydantic AI calls `result` what others call `response`."""
-    parts = message.get("parts")
+    parts = message.get("parts", message.get("content"))
     results = [
         result
         for part in (parts if isinstance(parts, list) else ())
-        if isinstance(part, dict) and part.get("type") == "tool_call_response"
-        if (result := payload(part.get("response", part.get("result"))))
+        if isinstance(part, dict) and part.get("type") in _RESULT_TYPES
+        if (result := _result(part))
     ]
     return "\n".join(results) or None
+
+
+def _result(part: dict[str, Any]) -> str | None:
+    for key in ("response", "result", "output"):
+        if key in part:
+            found = part[key]
+            if isinstance(found, dict) and set(found) == {"type", "value"}:  # Vercel's
+                found = found["value"]
+            return content_text(found)
+    return None
 
 
 def _called(message: Message) -> str | None:
@@ -102,9 +152,11 @@ def _called(message: Message) -> str | None:
 
 
 def _call(call: dict[str, Any]) -> str | None:
-    for inner in (call.get("function"), call.get("toolUse"), call):
-        if isinstance(inner, dict) and isinstance(name := inner.get("name"), str):
-            for key in ("arguments", "input"):
+    for inner in (*map(call.get, _CALL_KEYS), call):
+        if isinstance(inner, dict) and isinstance(
+            name := inner.get("name", inner.get("toolName")), str
+        ):
+            for key in ("arguments", "input", "args"):
                 if key in inner:
                     return f"{name}({payload(inner[key]) or ''})"
     return None

@@ -18,12 +18,13 @@ _Row: TypeAlias = tuple[str, Parse | None, Read | None]
 # The rows that can apply to a span, fact by fact.
 _Plan: TypeAlias = tuple[tuple[str, tuple[_Row, ...]], ...]
 
-_KIND: Final = "kind"
+# What must be known before the other facts can be read.
+_FIRST: Final = ("superseded", "kind")
 _EVENT: Final = "event:"
 # Every key that tells a dialect or is read by a row; the values do not matter.
 _KNOWN_KEYS: Final = dict.fromkeys(
     {key for dialect in DIALECTS for key in dialect.markers}
-    | {row.key for rows in PRECEDENCE.values() for row in rows if row.parse is not None}
+    | {row.needs for rows in PRECEDENCE.values() for row in rows if row.needs is not None}
 )
 # Real combinations are hundreds; strangers' inventions must not fill the memory.
 _CACHE_ENTRIES_MAX: Final = 8192
@@ -36,8 +37,9 @@ def normalise(span: Span) -> AgentFacts:
     dialects = _dialects(keys, events, span.scope.name)
     reading = Reading(span, SpanKind.OTHER, {}, {})
     _fill(reading, _plan(keys, events, dialects, None))
-    reading.kind = reading.facts.get(_KIND, SpanKind.OTHER)
-    _fill(reading, _plan(keys, events, dialects, reading.kind))
+    if "superseded" not in reading.facts:
+        reading.kind = reading.facts.get("kind", SpanKind.OTHER)
+        _fill(reading, _plan(keys, events, dialects, reading.kind))
     return AgentFacts(dialects=dialects, sources=reading.sources, **reading.facts)
 
 
@@ -75,20 +77,20 @@ def _plan(
     dialects: tuple[str, ...],
     kind: SpanKind | None,
 ) -> _Plan:
-    """The rows that can apply to such a span: those for its kind, or without one the kind's own."""
+    """The rows that can apply to such a span: those for its kind, or without one the first facts'."""
 
     def applies(row: Source) -> bool:
         if row.dialect not in dialects and row.dialect != fallback.DIALECT.name:
             return False
         if row.kinds and kind not in row.kinds:
             return False
-        if row.parse is not None:
-            return row.key in keys
+        if row.needs is not None:
+            return row.needs in keys
         return not row.key.startswith(_EVENT) or row.key.removeprefix(_EVENT) in events
 
     plan = []
     for fact, rows in PRECEDENCE.items():
-        if (fact == _KIND) == (kind is None):
+        if (fact in _FIRST) == (kind is None):
             plan.append(
                 (fact, tuple((row.key, row.parse, row.read) for row in rows if applies(row)))
             )

@@ -5,11 +5,10 @@ OpenAI Agents' hand-offs arrive as TOOL spans called `handoff to X`; they are st
 
 from typing import Any, Final
 
-from halo_otel.agentspan.messages import content_text
+from halo_otel.agentspan.flattened import Flattened
 from halo_otel.agentspan.source import Dialect, Reading
-from halo_otel.agentspan.values import decoded, json_object, label, text
+from halo_otel.agentspan.values import decoded, json_object, label
 from halo_otel.model.facts import SpanKind
-from halo_otel.model.span import Attributes
 
 DIALECT: Final = Dialect(
     name="openinference",
@@ -40,6 +39,8 @@ _KINDS: Final = {
     "GUARDRAIL": SpanKind.GUARDRAIL,
     "EVALUATOR": SpanKind.EVALUATOR,
 }
+INPUT: Final = Flattened("llm.input_messages.", ".message", ".tool_call.function")
+OUTPUT: Final = Flattened("llm.output_messages.", ".message", ".tool_call.function")
 _HANDOFF: Final = "handoff to "
 _SESSION_KEYS: Final = ("session_id", "conversation_id", "thread_id")
 
@@ -51,6 +52,12 @@ def kind(reading: Reading) -> SpanKind | None:
     if found is SpanKind.TOOL and reading.span.name.startswith(_HANDOFF):
         return SpanKind.CHAIN
     return found
+
+
+def handoff_target(reading: Reading) -> str | None:
+    """The agent in a name of the form `handoff to {agent}`."""
+    name = reading.span.name
+    return label(name.removeprefix(_HANDOFF)) if name.startswith(_HANDOFF) else None
 
 
 def agent_name(reading: Reading) -> str | None:
@@ -76,62 +83,3 @@ def session(value: Any) -> str | None:
     if not isinstance(metadata, dict):
         return None
     return next((known for key in _SESSION_KEYS if (known := label(metadata.get(key)))), None)
-
-
-def given(reading: Reading) -> str | None:
-    """The text of the last user message that has any, else of the last message."""
-    attributes, prefix = reading.span.attributes, "llm.input_messages"
-    last = _messages(attributes, prefix) - 1
-    for index in range(last, -1, -1):
-        if attributes.get(f"{prefix}.{index}.message.role") == "user":
-            said = _said(attributes, f"{prefix}.{index}.message")
-            if said:
-                return said
-    return _said(attributes, f"{prefix}.{last}.message") if last >= 0 else None
-
-
-def answered(reading: Reading) -> str | None:
-    """The text of the last message that was answered, or the tool calls it consists of."""
-    attributes, prefix = reading.span.attributes, "llm.output_messages"
-    last = _messages(attributes, prefix) - 1
-    if last < 0:
-        return None
-    message = f"{prefix}.{last}.message"
-    return _said(attributes, message) or _called(attributes, message)
-
-
-def _messages(attributes: Attributes, prefix: str) -> int:
-    """How many messages stand under `prefix`, by bisection: there may be hundreds."""
-
-    def stands(index: int) -> bool:
-        return f"{prefix}.{index}.message.role" in attributes
-
-    if not stands(0):
-        return 0
-    low, high = 0, 1
-    while stands(high):
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if stands(middle) else (low, middle)
-    return high
-
-
-def _said(attributes: Attributes, message: str) -> str | None:
-    content = attributes.get(f"{message}.content")
-    if content is not None:
-        return content_text(content)
-    pieces: list[str] = []
-    while f"{(part := f'{message}.contents.{len(pieces)}.message_content')}.type" in attributes:
-        pieces.append(text(attributes.get(f"{part}.text")) or "")
-    return text("\n".join(piece for piece in pieces if piece))
-
-
-def _called(attributes: Attributes, message: str) -> str | None:
-    lines: list[str] = []
-    while True:
-        call = f"{message}.tool_calls.{len(lines)}.tool_call.function"
-        name = label(attributes.get(f"{call}.name"))
-        if name is None:
-            return "\n".join(lines) or None
-        lines.append(f"{name}({text(attributes.get(f'{call}.arguments')) or ''})")

@@ -40,13 +40,15 @@ class Source:
     """One row: where a fact may stand, how to read it, on which kinds of span (empty: on all).
 
     `key` is the attribute's key, or what to cite instead: `event:<name>`, `name`, `status`, or a fact
-    further up in the table, whose own source is then cited.
+    further up in the table, whose own source is then cited. A row that `needs` an attribute holds
+    only where that stands.
     """
 
     dialect: str
     key: str
     parse: Parse | None = None
     read: Read | None = None
+    needs: str | None = None
     kinds: frozenset[SpanKind] = frozenset()
 
 
@@ -65,18 +67,23 @@ class Dialect:
 
     def at(self, key: str, parse: Parse, *kinds: SpanKind) -> Source:
         """A row that reads the attribute `key`."""
-        return Source(dialect=self.name, key=key, parse=parse, kinds=frozenset(kinds))
+        return Source(dialect=self.name, key=key, parse=parse, needs=key, kinds=frozenset(kinds))
+
+    def on(self, key: str, read: Read, *kinds: SpanKind) -> Source:
+        """A row that reads more than the attribute `key`, where that stands."""
+        return Source(dialect=self.name, key=key, read=read, needs=key, kinds=frozenset(kinds))
 
     def by(self, cited: str, read: Read, *kinds: SpanKind) -> Source:
         """A row that reads something else than one attribute, cited as `cited`."""
         return Source(dialect=self.name, key=cited, read=read, kinds=frozenset(kinds))
 
     def event(self, name: str, key: str, parse: Parse, *kinds: SpanKind) -> Source:
-        """A row that reads the attribute `key` of the last span event called `name`."""
+        """A row that reads the attribute `key` of the last span event called `name` that has it."""
 
         def read(reading: Reading) -> Any:
-            attributes = reading.event(name)
-            value = None if attributes is None else attributes.get(key)
-            return None if value is None else parse(value)
+            for event in reversed(reading.span.events):
+                if event.name == name and (value := event.attributes.get(key)) is not None:
+                    return parse(value)
+            return None
 
         return self.by(f"event:{name}", read, *kinds)

@@ -5,6 +5,7 @@ Unknown is also what was redacted or left empty: two redacted arguments are not 
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -118,6 +119,17 @@ def money(value: Any) -> float | None:
     return amount if math.isfinite(amount) and amount >= 0 else None
 
 
+def milliseconds(value: Any) -> float | None:
+    """A duration in milliseconds: finite and not negative, also as text."""
+    return money(value)
+
+
+def seconds(value: Any) -> float | None:
+    """A duration in seconds, to milliseconds."""
+    known = money(value)
+    return None if known is None else known * 1000
+
+
 def decoded(value: Any) -> Any:
     """What JSON text stands for, decoded at most twice, for some SDKs encode twice; else `value`.
 
@@ -132,4 +144,55 @@ def decoded(value: Any) -> Any:
             value = orjson.loads(value)
         except ValueError:
             break
+    return value
+
+
+def unquoted(value: Any) -> Any:
+    """A value that an SDK wrote as JSON: `"\\"AGENT\\""` is `AGENT`, `"null"` is unknown.
+
+    Objects and arrays stay the text they are.
+    """
+    if value == "null":
+        return None
+    if isinstance(value, str) and value[:1] == '"':
+        found = decoded(value)
+        return found if isinstance(found, str) else value
+    return value
+
+
+def json_label(value: Any) -> str | None:
+    """As `label`, of a value written as JSON."""
+    return label(unquoted(value))
+
+
+def json_payload(value: Any) -> str | None:
+    """As `payload`, of a value written as JSON."""
+    return payload(unquoted(value))
+
+
+def member(parse: Callable[[Any], Any], *paths: str) -> Callable[[Any], Any]:
+    """A parser of the first known of some members of a JSON object; `a.b` is a member's member."""
+    steps = [path.split(".") for path in paths]
+
+    def parse_member(value: Any) -> Any:
+        members = decoded(value)
+        for path in steps:
+            found = members
+            for step in path:
+                found = found.get(step) if isinstance(found, dict) else None
+            if (known := parse(found)) is not None:
+                return known
+        return None
+
+    return parse_member
+
+
+def unwrapped(value: Any, *wrappers: str) -> Any:
+    """What a JSON object holds whose only member is one of `wrappers`; else `value`."""
+    if not isinstance(value, (str, dict)) or (isinstance(value, str) and value[:1] != "{"):
+        return value
+    members = decoded(value)
+    if isinstance(members, dict) and len(members) == 1:
+        ((name, inner),) = members.items()
+        return inner if name in wrappers else value
     return value

@@ -58,6 +58,13 @@ class AgentFacts:
     error_message: str | None = None
     error_source: str | None = None  # "status" | "exception" | "tool_result" | "protocol"
     prompt_version: str | None = None
+    workflow: str | None = None  # the graph or workflow that the agents run in
+    tool_definitions: str | None = None  # the tools a model or agent was offered, JSON as recorded
+    handoff_target: str | None = None  # the agent that is handed over to
+    retry_attempt: int | None = None  # as the framework counts its attempts at one thing
+    first_token_ms: float | None = None  # from the request to the first piece of the answer
+    cache_accounting: str | None = None  # cached tokens "inside" input_tokens or "beside" them
+    superseded: bool | None = None  # a placeholder that a later span repeats; it has no other facts
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property

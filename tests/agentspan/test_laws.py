@@ -10,7 +10,7 @@ from halo_otel.agentspan import fallback
 from halo_otel.agentspan.precedence import DIALECTS, PRECEDENCE
 from halo_otel.model.facts import AgentFacts, SpanKind
 
-ROW_KEYS = sorted({row.key for rows in PRECEDENCE.values() for row in rows if row.parse})
+ROW_KEYS = sorted({row.needs for rows in PRECEDENCE.values() for row in rows if row.needs})
 EVENTS = sorted({name for dialect in DIALECTS for name in dialect.event_markers} | {"exception"})
 FLAT = [
     f"llm.{side}_messages.{index}.message.{rest}"
