@@ -5,9 +5,11 @@ It has no kind for agents (they are chains) and calls a retriever's operation `e
 `langsmith.trace.session_name` is the project, not a session.
 """
 
+import re
 from typing import Any, Final
 
 from halo_otel.agentspan import messages
+from halo_otel.agentspan.failure import ERROR_MESSAGE_CHARS_MAX
 from halo_otel.agentspan.source import Dialect, Reading
 from halo_otel.agentspan.values import arguments, decoded, label, payload, unwrapped
 from halo_otel.model.facts import SpanKind
@@ -36,6 +38,9 @@ _KINDS: Final = {
 }
 
 
+_REPR: Final = re.compile(r"([A-Za-z_][\w.]{0,80})\((['\"])(.*?)\2,?\)(?:\n|$)")
+
+
 def kind(reading: Reading) -> SpanKind | None:
     """The stated kind; a chain with "agent" in its name is an agent."""
     stated = label(reading.span.attributes.get("langsmith.span.kind"))
@@ -55,6 +60,25 @@ def tool_result(value: Any) -> str | None:
     if isinstance(found, dict) and "tool_call_id" in found and "content" in found:
         found = found["content"]
     return payload(found)
+
+
+def error_type(reading: Reading) -> str | None:
+    """The type in an exception's `repr`; the event itself always says `Exception`."""
+    found = _exception(reading)
+    return found[1] if found else None
+
+
+def error_message(reading: Reading) -> str | None:
+    """The message in an exception's `repr`, which a traceback follows."""
+    found = _exception(reading)
+    return found[3][:ERROR_MESSAGE_CHARS_MAX] or None if found else None
+
+
+def _exception(reading: Reading) -> re.Match[str] | None:
+    if "error_source" not in reading.facts:
+        return None
+    message = (reading.event("exception") or {}).get("exception.message")
+    return _REPR.match(message) if isinstance(message, str) else None
 
 
 def given(value: Any) -> str | None:

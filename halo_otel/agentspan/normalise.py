@@ -37,9 +37,14 @@ def normalise(span: Span) -> AgentFacts:
     dialects = _dialects(keys, events, span.scope.name)
     reading = Reading(span, SpanKind.OTHER, {}, {})
     _fill(reading, _plan(keys, events, dialects, None))
-    if "superseded" not in reading.facts:
-        reading.kind = reading.facts.get("kind", SpanKind.OTHER)
-        _fill(reading, _plan(keys, events, dialects, reading.kind))
+    if "superseded" in reading.facts:
+        return AgentFacts(
+            dialects=dialects,
+            superseded=True,
+            sources={"superseded": reading.sources["superseded"]},
+        )
+    reading.kind = reading.facts.get("kind", SpanKind.OTHER)
+    _fill(reading, _plan(keys, events, dialects, reading.kind))
     return AgentFacts(dialects=dialects, sources=reading.sources, **reading.facts)
 
 

@@ -150,6 +150,8 @@ PRECEDENCE: Final[Mapping[str, tuple[Source, ...]]] = {
         _ANY.at("tool.input", arguments, _TOOL),
     ),
     "tool_result": (
+        _STRANDS.at("gen_ai.tool.call.result", messages.content_text, _TOOL),
+        _ADK.at("gen_ai.tool.call.result", google_adk.tool_result, _TOOL),
         _OTEL.at("gen_ai.tool.call.result", payload, _TOOL),
         _OTEL.event("gen_ai.choice", "message", messages.content_text, _TOOL),
         _OTEL.event(_DETAILS, "gen_ai.output.messages", messages.returned, _TOOL),
@@ -336,8 +338,7 @@ PRECEDENCE: Final[Mapping[str, tuple[Source, ...]]] = {
         _OTEL.event("gen_ai.tool.message", "content", payload, _TOOL),
         _OTEL.event("gen_ai.user.message", "content", messages.content_text),
         _OTEL.event("gen_ai.content.prompt", "gen_ai.prompt", messages.given),
-        _LANGSMITH.at("gen_ai.prompt", langsmith.given),
-        _OTEL.at("gen_ai.prompt", messages.given),
+        _OTEL.at("gen_ai.prompt", langsmith.given),
         _OTEL.at("gen_ai.retrieval.query.text", payload),
         _OI.on("llm.input_messages.0.message.role", openinference.INPUT.given),
         _TRACELOOP.on("gen_ai.prompt.0.role", openllmetry.INPUT.given),
@@ -363,14 +364,12 @@ PRECEDENCE: Final[Mapping[str, tuple[Source, ...]]] = {
         _TRACELOOP.at("traceloop.entity.input", payload),
     ),
     "output_text": (
-        _OTEL.at("gen_ai.tool.call.result", payload, _TOOL),
-        _OTEL.at("gen_ai.output.messages", messages.answered),
         _ANY.by("tool_result", fallback.tool_result, _TOOL),
+        _OTEL.at("gen_ai.output.messages", messages.answered),
         _OTEL.event(_DETAILS, "gen_ai.output.messages", messages.answered),
         _OTEL.event("gen_ai.choice", "message", messages.content_text),
         _OTEL.event("gen_ai.content.completion", "gen_ai.completion", messages.answered),
-        _LANGSMITH.at("gen_ai.completion", langsmith.answered),
-        _OTEL.at("gen_ai.completion", messages.answered),
+        _OTEL.at("gen_ai.completion", langsmith.answered),
         _OTEL.at("gen_ai.retrieval.documents", payload),
         _OI.on("llm.output_messages.0.message.role", openinference.OUTPUT.answered),
         _TRACELOOP.on("gen_ai.completion.0.role", openllmetry.OUTPUT.answered),
@@ -458,6 +457,8 @@ PRECEDENCE: Final[Mapping[str, tuple[Source, ...]]] = {
         _ANY.by("tool_result", failure.tool_result, _TOOL),
     ),
     "error_message": (
+        _LANGSMITH.by("event:exception", langsmith.error_message),
+        _ADK.by("tool_result", failure.message_of_result, _TOOL),  # its status repeats the type
         _ANY.by("event:exception", failure.message_of_exception),
         _ANY.by("status", failure.message_of_status),
         _LANGFUSE.on("langfuse.observation.status_message", langfuse.status_message),
@@ -466,6 +467,7 @@ PRECEDENCE: Final[Mapping[str, tuple[Source, ...]]] = {
         _ANY.by("tool_result", failure.message_of_result, _TOOL),
     ),
     "error_type": (
+        _LANGSMITH.by("event:exception", langsmith.error_type),
         _ANY.by("event:exception", failure.type_of_exception),
         _ANY.at("error.type", failure.type_of),
         _ANY.by("error_message", failure.type_in_words),

@@ -1,13 +1,21 @@
 """A span from what matters to agent facts."""
 
-from collections.abc import Mapping
-from typing import Protocol
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import pytest
 
 from halo_otel.agentspan.normalise import normalise
 from halo_otel.model.facts import AgentFacts
 from halo_otel.model.span import AnyValue, Resource, Scope, Span, SpanEvent, SpanId, TraceId
+
+CAPTURED = Path(__file__).parent / "captured"
+
+Events: TypeAlias = (
+    Mapping[str, Mapping[str, AnyValue]] | Sequence[tuple[str, Mapping[str, AnyValue]]]
+)
 
 
 class Facts(Protocol):
@@ -20,7 +28,7 @@ class Facts(Protocol):
         name: str = ...,
         kind: int = ...,
         scope: str = ...,
-        events: Mapping[str, Mapping[str, AnyValue]] = ...,
+        events: Events = ...,
         status: tuple[int, str] = ...,
     ) -> AgentFacts: ...
 
@@ -31,7 +39,7 @@ def _facts(
     name: str = "span",
     kind: int = 1,
     scope: str = "",
-    events: Mapping[str, Mapping[str, AnyValue]] | None = None,
+    events: Events = (),
     status: tuple[int, str] = (0, ""),
 ) -> AgentFacts:
     span = Span(
@@ -45,7 +53,7 @@ def _facts(
         attributes=attributes,
         events=tuple(
             SpanEvent(name=event, time_ns=0, attributes=values)
-            for event, values in (events or {}).items()
+            for event, values in (events.items() if isinstance(events, Mapping) else events)
         ),
         links=(),
         status_code=status[0],
@@ -64,3 +72,24 @@ def _facts(
 @pytest.fixture(scope="session")
 def facts() -> Facts:
     return _facts
+
+
+def _captured(name: str) -> list[AgentFacts]:
+    capture = json.loads((CAPTURED / f"{name}.json").read_bytes())
+    return [
+        _facts(
+            span["attributes"],
+            name=span["name"],
+            kind=span["kind"],
+            scope=span["scope"],
+            events=[(event["name"], event["attributes"]) for event in span["events"]],
+            status=tuple(span["status"]),
+        )
+        for span in capture["spans"]
+    ]
+
+
+@pytest.fixture(scope="session")
+def captured() -> Callable[[str], list[AgentFacts]]:
+    """The facts of the spans that a real package emitted, first started first."""
+    return _captured

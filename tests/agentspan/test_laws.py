@@ -26,6 +26,35 @@ TELLING = [
     '[{"role":"user","parts":[{"type":[],"text":{}}]}]', '[{"toolUse":{"name":"x"}}]',
     '{"status":true}', "1" * 30, "\ud800", "[" * 2000, "NaN", "1e999", '"' * 9,
 ]  # fmt: skip
+FLAT += [
+    f"gen_ai.{side}.{index}.{rest}"
+    for side in ("prompt", "completion")
+    for index in (0, 1, 2)
+    for rest in ("role", "content", "tool_calls.0.name", "tool_calls.0.arguments")
+]
+TELLING += [
+    "agent", "tool", "generation", "span", "TASK", '"TOOL"', "null", "ai.toolCall", "chain",
+    "ai.generateText.doGenerate", "claude_code.tool", "pending_span", "ERROR", "openai.chat",
+    '{"args":[],"kwargs":{"a":1}}', '{"inputs":[]}', '{"output":{"kwargs":{"content":{}}}}',
+    '{"input":1,"output":"2","input_token_details":{"cache_read":[]}}', '{"message":{},"data":1}',
+    '{"generations":[[{"text":1}]]}', '{"choices":[{"message":1},{"message":{"role":"a"}}]}',
+    '{"contents":[{"role":"user","parts":[{"function_call":{"name":"f","args":{}}}]}]}',
+    '[{"message":{"role":"assistant","content":[]}}]', "Error('x')\n\nTraceback", "Function: {name}",
+    '[{"role":"tool","parts":[{"type":"tool_call_response","response":[{"text":"x"}]}]}]',
+]  # fmt: skip
+NAMES = ["chat x", "handoff to x", "tools/call ", " ", "", "execute_tool t", "agent_run [x]",
+         "running 2 tools", "Agent run: {name!r}", "call_llm", "claude_code.tool"]  # fmt: skip
+SCOPES = sorted({"", "logfire.openai_agents"}.union(*(dialect.scopes for dialect in DIALECTS)))
+NOT_TEXT: dict[str, Any] = {
+    "cost": float,
+    "first_token_ms": float,
+    "retry_attempt": int,
+    "superseded": bool,
+    **{
+        f"{kind}_tokens": int
+        for kind in ("input", "output", "cache_read", "cache_write", "reasoning")
+    },
+}
 SCALARS = (
     st.none()
     | st.booleans()
@@ -54,8 +83,8 @@ ATTRIBUTES = st.dictionaries(
 
 @given(
     attributes=ATTRIBUTES,
-    name=st.sampled_from(["chat x", "handoff to x", "tools/call ", " ", "", "execute_tool t"]),
-    scope=st.sampled_from(["", "openinference.instrumentation.x", "opentelemetry.util.genai"]),
+    name=st.sampled_from(NAMES),
+    scope=st.sampled_from(SCOPES),
     events=st.dictionaries(st.sampled_from(EVENTS), ATTRIBUTES, max_size=3),
     status=st.tuples(st.integers(0, 255), st.sampled_from(TELLING)),
     kind=st.integers(0, 5),
@@ -68,10 +97,11 @@ def test_any_soup_of_attributes_is_normalised(facts: Any, **span: Any) -> None:
         if fact.name not in {"kind", "dialects", "sources"}:
             value = getattr(known, fact.name)
             assert (value is not None) == (fact.name in known.sources), fact.name
-            assert value is None or isinstance(
-                value, (int, float) if "token" in fact.name or fact.name == "cost" else str
-            )
+            assert value is None or isinstance(value, NOT_TEXT.get(fact.name, str)), fact.name
             assert value != ""
+    if known.superseded:
+        assert known.kind is SpanKind.OTHER
+        assert set(known.sources) == {"superseded"}
     assert (known.error_source is None) == (not known.failed)
     if not known.failed:
         assert known.error_type is None
