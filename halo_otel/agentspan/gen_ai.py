@@ -28,6 +28,8 @@ DIALECT: Final = Dialect(
             "gen_ai.tool.call.id",
             "gen_ai.conversation.id",
             "gen_ai.workflow.name",
+            "gen_ai.prompt",
+            "gen_ai.completion",
             "gen_ai.input.messages",
             "gen_ai.output.messages",
             "gen_ai.usage.input_tokens",
