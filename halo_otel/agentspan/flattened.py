@@ -1,6 +1,7 @@
 """Chat messages that stand in attributes of their own: `llm.input_messages.0.message.content`."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from halo_otel.agentspan.messages import content_text
 from halo_otel.agentspan.source import Reading
@@ -8,7 +9,7 @@ from halo_otel.agentspan.values import label, text
 from halo_otel.model.span import Attributes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Flattened:
     """Where a dialect flattens messages to: `{before}{index}{after}.role`, and `{call}.name` under a
     message's `.tool_calls.{index}`.
@@ -42,18 +43,17 @@ class Flattened:
 
     def _size(self, attributes: Attributes) -> int:
         """How many messages stand there, by bisection: there may be hundreds."""
-
-        def stands(index: int) -> bool:
-            return f"{self._message(index)}.role" in attributes
-
-        if not stands(0):
+        if _role(self, 0) not in attributes:
             return 0
         low, high = 0, 1
-        while stands(high):
+        while _role(self, high) in attributes:
             low, high = high, high * 2
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if stands(middle) else (low, middle)
+            if _role(self, middle) in attributes:
+                low = middle
+            else:
+                high = middle
         return high
 
     def _called(self, attributes: Attributes, message: str) -> str | None:
@@ -64,6 +64,12 @@ class Flattened:
             if name is None:
                 return "\n".join(lines) or None
             lines.append(f"{name}({text(attributes.get(f'{call}.arguments')) or ''})")
+
+
+@lru_cache(1024)
+def _role(place: Flattened, index: int) -> str:
+    """The key of a message's role; the same few are asked for again and again."""
+    return f"{place.before}{index}{place.after}.role"
 
 
 def _said(attributes: Attributes, message: str) -> str | None:

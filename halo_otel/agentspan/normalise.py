@@ -22,21 +22,22 @@ _Plan: TypeAlias = tuple[tuple[str, tuple[_Row, ...]], ...]
 _FIRST: Final = ("superseded", "kind")
 _EVENT: Final = "event:"
 # Every key that tells a dialect or is read by a row; the values do not matter.
-_KNOWN_KEYS: Final = dict.fromkeys(
+_KNOWN_KEYS: Final = frozenset(
     {key for dialect in DIALECTS for key in dialect.markers}
     | {row.needs for rows in PRECEDENCE.values() for row in rows if row.needs is not None}
 )
+_NO_EVENTS: Final[frozenset[str]] = frozenset()
 # Real combinations are hundreds; strangers' inventions must not fill the memory.
 _CACHE_ENTRIES_MAX: Final = 8192
 
 
 def normalise(span: Span) -> AgentFacts:
     """The agent facts of `span`; what it does not say is `None`. Never raises."""
-    keys = frozenset(_KNOWN_KEYS.keys() & span.attributes.keys())
-    events = frozenset([event.name for event in span.events]) if span.events else frozenset()
-    dialects = _dialects(keys, events, span.scope.name)
+    keys = _KNOWN_KEYS.intersection(span.attributes)
+    events = frozenset([event.name for event in span.events]) if span.events else _NO_EVENTS
+    dialects, first = _begin(keys, events, span.scope.name)
     reading = Reading(span, SpanKind.OTHER, {}, {})
-    _fill(reading, _plan(keys, events, dialects, None))
+    _fill(reading, first)
     if "superseded" in reading.facts:
         return AgentFacts(
             dialects=dialects,
@@ -64,15 +65,18 @@ def _fill(reading: Reading, plan: _Plan) -> None:
 
 
 @lru_cache(_CACHE_ENTRIES_MAX)
-def _dialects(keys: frozenset[str], events: frozenset[str], scope_name: str) -> tuple[str, ...]:
-    """The dialects that a span with these keys, events and scope speaks, in order."""
-    return tuple(
+def _begin(
+    keys: frozenset[str], events: frozenset[str], scope_name: str
+) -> tuple[tuple[str, ...], _Plan]:
+    """The dialects that a span with these keys, events and scope speaks, and its first facts."""
+    dialects = tuple(
         dialect.name
         for dialect in DIALECTS
         if dialect.markers & keys
         or dialect.event_markers & events
         or scope_name.startswith(dialect.scopes)
     )
+    return dialects, _plan(keys, events, dialects, None)
 
 
 @lru_cache(_CACHE_ENTRIES_MAX)
