@@ -56,12 +56,16 @@ def _fill(reading: Reading, plan: _Plan) -> None:
         for key, parse, read in rows:
             if parse is not None:
                 value = parse(attributes[key])
+                if value is not None:
+                    facts[fact] = value
+                    sources[fact] = key
+                    break
             elif read is not None:
                 value = read(reading)
-            if value is not None:
-                facts[fact] = value
-                sources[fact] = sources.get(key, key)
-                break
+                if value is not None:
+                    facts[fact] = value
+                    sources[fact] = sources.get(key, key)
+                    break
 
 
 @lru_cache(_CACHE_ENTRIES_MAX)
