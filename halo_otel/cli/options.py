@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_otel.errors import ConfigError
+
 if TYPE_CHECKING:  # both cost import time; `--help` needs neither
     from halo_otel.config.sections import Config
     from halo_otel.control.client import ControlClient
@@ -61,5 +63,15 @@ def connect(endpoint: str | None, config: Path | None) -> "ControlClient":
     from halo_otel.control.client import ControlClient
 
     if endpoint is None:
-        endpoint = load(config).receivers.otlp.protocols.grpc.endpoint
-    return ControlClient(endpoint)
+        return ControlClient(load(config).receivers.otlp.protocols.grpc.endpoint)
+    return ControlClient(endpoint_given(endpoint))
+
+
+def endpoint_given(text: str) -> str:
+    """What `--endpoint` says; `:PORT` means this machine. Raises ConfigError."""
+    from halo_otel.config.checks import is_endpoint
+    from halo_otel.control.client import reachable
+
+    if not is_endpoint(reachable(text)):
+        raise ConfigError(f"--endpoint: {text!r} is not host:port: write it like localhost:14317")
+    return text

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from halo_otel.cli.options import ConfigOption, EndpointOption, connect, load
+from halo_otel.cli.options import ConfigOption, EndpointOption, connect, endpoint_given, load
 from halo_otel.cli.terminal import duration, note, safe
 
 
@@ -33,7 +33,8 @@ def health(
 
     from halo_otel.control.client import reachable
 
-    where = reachable(endpoint or load(config).web.endpoint)
+    given = load(config).web.endpoint if endpoint is None else endpoint_given(endpoint)
+    where = reachable(given)
     address = urlsplit(f"//{where}")
     connection = HTTPConnection(address.hostname or "localhost", address.port, timeout=5)
     try:

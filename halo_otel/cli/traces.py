@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halo_otel.cli.options import ConfigOption, EndpointOption, connect, load
-from halo_otel.cli.terminal import console, duration, safe, write, write_table
+from halo_otel.cli.terminal import console, duration, note, safe, write, write_table
 from halo_otel.clock import NS_PER_S
-from halo_otel.reports.words import moment
+from halo_otel.reports.words import clip, moment
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from halo_otel.model.goal import GoalNode
 
+NODES_SHOWN = 2000  # of a tree on the terminal; the JSON has them all
 _STYLES = {"suspect": "yellow", "bad": "red", "recovered": "cyan"}
 
 
@@ -81,9 +82,9 @@ def traces(
                 f"{trace.spans:,}",
                 f"{trace.failed_spans:,}",
                 "" if trace.tokens is None else f"{trace.tokens:,}",
-                safe(trace.service),
-                safe(trace.agent or ""),
-                safe(trace.name),
+                clip(safe(trace.service)),
+                clip(safe(trace.agent or "")),
+                clip(safe(trace.name)),
             )
             for trace in found
         ],
@@ -136,14 +137,17 @@ def _draw(nodes: "Sequence[GoalNode]") -> None:
 
     drawn: dict[int, Tree] = {}
     agents: dict[int, str | None] = {}
-    for node in nodes:
+    shown = nodes[:NODES_SHOWN]
+    for node in shown:
         above = drawn.get(node.parent)
         label = _label(node, same_agent=node.agent == agents.get(node.parent))
         drawn[node.index] = Tree(label) if above is None else above.add(label)
         agents[node.index] = node.agent
-    for node in nodes:
+    for node in shown:
         if node.parent not in drawn:
             console().print(drawn[node.index])
+    if left_out := len(nodes) - len(shown):
+        note(f"{left_out:,} more goals are not shown: --format json has them all")
 
 
 def _label(node: "GoalNode", *, same_agent: bool) -> "Text":
@@ -153,9 +157,9 @@ def _label(node: "GoalNode", *, same_agent: bool) -> "Text":
     """
     from rich.text import Text
 
-    label = Text(safe(node.name) or "(no name)", style="bold" if node.level <= 2 else "")
+    label = Text(clip(safe(node.name)) or "(no name)", style="bold" if node.level <= 2 else "")
     if node.agent and not same_agent:
-        label.append(f" ({safe(node.agent)})", "dim")
+        label.append(f" ({clip(safe(node.agent))})", "dim")
     label.append(f"  {duration(node.end_ns - node.start_ns)}", "dim")
     if node.tokens is not None:
         label.append(f"  {node.tokens:,} tokens", "dim")

@@ -20,6 +20,8 @@ from halo_otel.window import WindowInfo
 
 ANSWER_TIMEOUT_S: Final = 30.0
 ANALYSIS_TIMEOUT_S: Final = 600.0
+# What gRPC itself says of a call whose server went away: orderly, or killed.
+_STOPPED: Final = ("Cancelling all calls", "Socket closed", "Connection reset")
 ANSWER_BYTES_MAX: Final = 256 << 20  # a report lists every affected trace
 
 
@@ -124,10 +126,11 @@ class ControlClient:
         return convert.status_from_proto(self._ask(self._control.GetStatus, pb.GetStatusRequest()))
 
     def watch(self, after_sequence: int | None = None) -> Iterator[tuple[Transition, Finding]]:
-        """Transitions after a sequence number, or from now on, until the service goes away."""
+        """Transitions after a sequence number, or from now on; ends with `Unreachable`."""
         with self._errors():
             for message in self._control.Watch(pb.WatchRequest(after_sequence=after_sequence)):
                 yield convert.transition_from_proto(message)
+        raise Unreachable(_stopped(self._endpoint))
 
     def _ask(
         self, method: Callable[..., Any], request: object, timeout_s: float = ANSWER_TIMEOUT_S
@@ -164,5 +167,11 @@ def _error(endpoint: str, error: Any) -> HaloError:
             return Unreachable(f"no answer from {endpoint} in time: try again, or see its log")
         case grpc.StatusCode.UNAVAILABLE if "connect" in details or "resol" in details:
             return Unreachable(f"nothing answers: is `halo-otel serve` running at {endpoint}?")
+        case grpc.StatusCode.UNAVAILABLE if any(words in details for words in _STOPPED):
+            return Unreachable(_stopped(endpoint))
         case _:
             return Unreachable(f"{endpoint}: {details}")
+
+
+def _stopped(endpoint: str) -> str:
+    return f"the service stopped: start it again at {endpoint}"

@@ -14,7 +14,7 @@ Log records and spans pause independently: a Collector may have a pipeline for o
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
 from typing import Final
@@ -39,11 +39,16 @@ _LEASE_TIMEOUTS: Final = 4
 _KINDS: Final = (SignalKind.LOG, SignalKind.SPAN)
 
 
+_PIPELINE: Final = "check that its OTLP receiver has a pipeline for them"
+_ITS_LOG: Final = "its log may say what it has against them"
+
+
 @dataclass(slots=True)
 class _Pace:
     """How fast one kind of record may go."""
 
     failures: int = 0  # in a row
+    told: set[str] = field(default_factory=set)  # codes of this outage that were logged
     resume_ns: int = 0
     records_max: int = BATCH_RECORDS_MAX
 
@@ -153,17 +158,20 @@ class Emitter:
         if pace.failures:
             _log.info("the Collector at %s takes %ss again", self._config.endpoint, kind)
         pace.failures = 0
+        pace.told.clear()
         pace.records_max = min(pace.records_max * 2, BATCH_RECORDS_MAX)
         await self._forget(batch)
         self._counters.add("halo.emitter.sent_records", len(batch) - answer.rejected, kind=kind)
         if answer.rejected:
-            self._count_dropped(kind, answer.rejected, f"partial_success: {answer.why}")
+            self._count_dropped(kind, answer.rejected, f"partial_success: {answer.why}", _ITS_LOG)
 
     async def _delayed(
         self, kind: SignalKind, batch: Sequence[Pending], answer: Delayed, now_ns: int
     ) -> None:
         pace = self._paces[kind]
-        if not pace.failures:
+        code = _code(answer.why)
+        if code not in pace.told:
+            pace.told.add(code)
             _log.warning(
                 "the Collector at %s does not take %ss now (%s): they wait in the outbox",
                 self._config.endpoint,
@@ -181,21 +189,23 @@ class Emitter:
 
     async def _refused(self, kind: SignalKind, batch: Sequence[Pending], answer: Refused) -> None:
         await self._forget(batch)
-        self._count_dropped(kind, len(batch), answer.why)
+        cure = _PIPELINE if answer.unsupported else _ITS_LOG
+        self._count_dropped(kind, len(batch), answer.why, cure)
 
-    def _count_dropped(self, kind: SignalKind, count: int, why: str) -> None:
+    def _count_dropped(self, kind: SignalKind, count: int, why: str, cure: str) -> None:
         self._counters.add("halo.emitter.dropped_records", count, reason="refused", kind=kind)
-        code = why.partition(":")[0]
+        code = _code(why)
         if (kind, code) not in self._complained:
             self._complained.add((kind, code))
             _log.error(
                 "%d %s record(s) cannot be delivered to the Collector at %s, now or later (%s): they"
-                " are dropped; check that its OTLP receiver has a pipeline for them. Said once; later"
-                " ones are counted in halo.emitter.dropped_records",
+                " are dropped; %s. Said once; later ones are counted in"
+                " halo.emitter.dropped_records",
                 count,
                 kind,
                 self._config.endpoint,
                 why,
+                cure,
             )
 
     async def _forget(self, batch: Sequence[Pending]) -> None:
@@ -205,6 +215,10 @@ class Emitter:
     async def _fail(self, batch: Sequence[Pending], next_attempt_ns: int) -> None:
         ids = [record.record_id for record in batch]
         await asyncio.to_thread(self._registry.mark_failed, ids, next_attempt_ns)
+
+
+def _code(why: str) -> str:
+    return why.partition(":")[0]
 
 
 def _batches(records: Sequence[Pending], pace: _Pace) -> Iterator[list[Pending]]:

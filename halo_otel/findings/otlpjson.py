@@ -147,18 +147,22 @@ _SCOPE: Final = {"name": SCOPE_NAME, "version": __version__}
 
 
 def _resource(attributes: Attributes) -> dict[str, Any]:
-    """The resource with its limits; what is too much is left out and counted."""
-    kept = []
-    for key in sorted(attributes, key=lambda key: (not key.startswith(_IDENTITY), key)):
-        value = attributes[key]
+    """The resource with its limits; what is too much is left out and counted.
+
+    A key is made one line; one without text or that another has by then is left out too.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    for name in sorted(attributes, key=lambda key: (not key.startswith(_IDENTITY), key)):
+        value = attributes[name]
+        key = _NO_TEXT.sub(" ", name).strip()
         if isinstance(value, str):
             value = cut(value, RESOURCE_VALUE_BYTES_MAX)
         encoded = _any(value, _NESTING_MAX)
         small = isinstance(value, str) or len(_text(encoded)) <= RESOURCE_VALUE_BYTES_MAX
-        if small and len(key.encode("utf-8", "replace")) <= KEY_BYTES_MAX:
-            kept.append({"key": key, "value": encoded})
-    kept = kept[:RESOURCE_ATTRIBUTES_MAX]
-    return {"attributes": kept, "droppedAttributesCount": len(attributes) - len(kept)}
+        if small and key and len(key.encode("utf-8", "replace")) <= KEY_BYTES_MAX:
+            kept.setdefault(key, {"key": key, "value": encoded})
+    pairs = list(kept.values())[:RESOURCE_ATTRIBUTES_MAX]
+    return {"attributes": pairs, "droppedAttributesCount": len(attributes) - len(pairs)}
 
 
 def _pairs(attributes: Attributes) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from halo_otel.model.finding import Effect, Evidence, Finding, Status
 from halo_otel.model.report import Report
-from halo_otel.reports.words import moment, number, percent, share, waste, wasted
+from halo_otel.reports.words import clip, moment, number, percent, share, waste, wasted
 
 TOP: Final = 3  # findings named at the top; a reader acts on a few at a time
 EVIDENCE_MAX: Final = 10  # evidence lines per finding; the JSON has them all
@@ -49,7 +49,7 @@ def render_findings(findings: tuple[Finding, ...]) -> str:
 
 def _head(report: Report) -> list[str]:
     window = report.window
-    services = ", ".join(escape(service) for service in window.services) or "no service"
+    services = ", ".join(escape(clip(service)) for service in window.services) or "no service"
     late = f", {window.late:,} late spans" if window.late else ""
     return [
         "# What goes wrong in your agents",
@@ -135,7 +135,11 @@ def _subject(finding: Finding) -> str:
         "model": subject.model,
         **dict(sorted(subject.attributes.items())),
     }
-    known = [f"{escape(key)} {escape(name)}" for key, name in named.items() if name is not None]
+    known = [
+        f"{escape(clip(key))} {escape(clip(name))}"
+        for key, name in named.items()
+        if name is not None
+    ]
     return ", ".join(known) or "everything in the window"
 
 

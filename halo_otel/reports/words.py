@@ -1,7 +1,11 @@
 """The figures of a finding in words, alike in reports and on the terminal."""
 
+from typing import Final
+
 from halo_otel.clock import rfc3339
 from halo_otel.model.finding import Impact
+
+NAME_CHARS_MAX: Final = 200  # of a service, an agent, a tool; the JSON has them whole
 
 
 def share(impact: Impact) -> str:
@@ -38,6 +42,11 @@ def wasted(impact: Impact) -> str:
         else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def clip(text: str) -> str:
+    """A name that strangers gave, at a length that leaves room for others."""
+    return text if len(text) <= NAME_CHARS_MAX else text[: NAME_CHARS_MAX - 1] + "…"
 
 
 def number(value: float) -> str:

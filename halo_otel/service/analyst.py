@@ -13,6 +13,7 @@ from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
 from halo_otel.analysis.tree import goal_tree
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config import sections
+from halo_otel.errors import HaloError
 from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, RunInfo
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
@@ -115,10 +116,16 @@ class Analyst:
             scheduled = self._scheduler.tick(now_ns)
             if scheduled is not None:
                 self._publish(scheduled, now_ns)
+        except HaloError as error:
+            logger.error("no analysis for %.0f s: %s", FAILURE_PAUSE_S, error)  # noqa: TRY400 (the message is for people)
+            self._pause(now_ns)
         except Exception:
-            self._resume_ns = now_ns + round(FAILURE_PAUSE_S * NS_PER_S)
-            self._counters.add("halo.analysis.failed_runs")
             logger.exception("an analysis failed; the next is in %.0f s", FAILURE_PAUSE_S)
+            self._pause(now_ns)
+
+    def _pause(self, now_ns: int) -> None:
+        self._resume_ns = now_ns + round(FAILURE_PAUSE_S * NS_PER_S)
+        self._counters.add("halo.analysis.failed_runs")
 
     def _run_on_demand(self) -> Report:
         now_ns = self._clock.now_ns()

@@ -71,9 +71,7 @@ class Front:
             journal = await stack.enter_async_context(self._journal)
             _remove_leftover(socket)
             target = f"unix:{socket}"
-            engine.send(
-                Message(config=self._config.model_dump(mode="json"), control_target=target)
-            )
+            engine.send(Message(config=self._config.model_dump(mode="json"), control_target=target))
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(engine.run())

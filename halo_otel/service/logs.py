@@ -28,5 +28,7 @@ def configure(process: str, level: str) -> None:
     logging.basicConfig(level=_LEVELS[level], handlers=[handler], force=True)
     # What the HTTP server says of its life is said by the front, once for all ports.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # At debug level gRPC tells of its own event loop.
+    logging.getLogger("grpc").setLevel(max(logging.INFO, _LEVELS[level]))
     # The exporters log every failed attempt themselves; the emitter counts and reports them.
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)

@@ -141,6 +141,17 @@ def test_health_without_a_service(command: Command, nobody: str) -> None:
     assert "halo-otel serve" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["health", "status"])
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "localhost:99999", "a b:1", "http://x:1", "[::1"]
+)
+def test_a_bad_endpoint_is_one_line_and_exit_code_2(command: Command, name: str, text: str) -> None:
+    result = command(name, "--endpoint", text)
+    assert result.returncode == 2
+    assert f"--endpoint: {text!r} is not host:port" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def on_a_terminal(*arguments: str) -> str:
     """What the command writes to a terminal of 120 columns."""
     ours, theirs = pty.openpty()

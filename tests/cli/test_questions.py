@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from halo_otel.cli import traces
 from halo_otel.cli.app import app
 from halo_otel.errors import BadRequest, NotFound, Unreachable
 from halo_otel.reports import contract, markdown
@@ -94,6 +96,23 @@ def test_a_tree_is_drawn_with_its_verdicts(endpoint: str) -> None:
     assert "(booking)" in lines[1]
     assert lines[3] == f"        └── first turn  1.5 s  correctness bad  {SPAN}"
     assert len(lines) == len(NODES)
+
+
+def test_a_large_tree_is_cut_on_the_terminal_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nodes = [NODES[0], *(replace(NODES[3], index=n, parent=0) for n in range(1, 2500))]
+    traces._draw(nodes)
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == traces.NODES_SHOWN == 2000
+    assert shown.err == "500 more goals are not shown: --format json has them all\n"
+    traces._write_json(nodes)
+    assert len(json.loads(capsys.readouterr().out)) == 2500
+
+
+def test_a_long_name_is_clipped_in_a_tree() -> None:
+    label = traces._label(replace(NODES[3], name="n" * 1000, agent="a" * 1000), same_agent=False)
+    assert "n" * 199 + "… (" + "a" * 199 + "…)" in label.plain
 
 
 def test_a_tree_as_json(endpoint: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from halo_otel import __version__
@@ -9,6 +10,7 @@ from halo_otel.clock import NS_PER_S, ManualClock
 from halo_otel.emitter import Emitter
 from halo_otel.findings import Registry
 from halo_otel.model.finding import Finding
+from halo_otel.model.span import AnyValue
 
 
 def values(attributes: Any) -> dict[str, Any]:
@@ -181,3 +183,27 @@ async def test_headers_compression_and_who_we_are(
         await emitter.tick(clock.now_ns())
     assert collector.metadata["x-tenant"] == "a"
     assert collector.metadata["user-agent"].startswith(f"halo-otel/{__version__} ")
+
+
+async def test_keys_of_a_resource_are_one_line_each(
+    collector: Any,
+    clock: ManualClock,
+    make_emitter: Callable[..., Emitter],
+    record: Callable[..., None],
+    finding: Callable[..., Finding],
+) -> None:
+    shown = finding()
+    resource: dict[str, AnyValue] = {
+        "service.name": "booking",
+        "a\x1b[2J\n\u202eb": 1,
+        "a [2J b": 2,
+        "\x00": 3,
+    }
+    record(replace(shown, evidence=(replace(shown.evidence[0], resource=resource),)), judged=0)
+    async with make_emitter() as emitter:
+        await emitter.tick(clock.now_ns())
+    for request in collector.requests["logs"]:
+        for resource_logs in request.resource_logs:
+            kept = values(resource_logs.resource.attributes)
+            assert kept == {"service.name": "booking", "a [2J b": 1}
+            assert resource_logs.resource.dropped_attributes_count == 2

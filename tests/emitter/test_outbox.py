@@ -168,6 +168,7 @@ async def test_a_record_refused_for_good_costs_only_itself(
     errors = [entry for entry in caplog.records if entry.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "\n" not in errors[0].getMessage()
+    assert "pipeline" not in errors[0].getMessage()
 
 
 async def test_a_collector_without_a_pipeline_for_spans(
@@ -178,6 +179,7 @@ async def test_a_collector_without_a_pipeline_for_spans(
     make_emitter: Callable[..., Emitter],
     record: Callable[..., None],
     finding: Callable[..., Finding],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await collector.stop()
     collector.signals = {"logs"}
@@ -189,6 +191,34 @@ async def test_a_collector_without_a_pipeline_for_spans(
     assert len(collector.records()) == 12
     assert counters.value(DROPPED, reason="refused", kind="span") == 3
     assert registry.outbox_size() == 0
+    assert "has a pipeline for them" in caplog.text
+
+
+async def test_another_reason_within_an_outage_is_told_once(
+    collector: Any,
+    clock: ManualClock,
+    make_emitter: Callable[..., Emitter],
+    record: Callable[..., None],
+    finding: Callable[..., Finding],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    record(finding(), judged=0)
+    async with make_emitter() as emitter:
+        for code in (Code.UNAVAILABLE, Code.UNAVAILABLE, Code.UNAUTHENTICATED) * 3:
+            collector.refuse = {"logs": always(code)}
+            await emitter.tick(clock.now_ns())
+            clock.advance(30)
+        told = [entry.getMessage() for entry in caplog.records]
+        assert [("UNAUTHENTICATED" in text, "UNAVAILABLE" in text) for text in told] == [
+            (False, True),
+            (True, False),
+        ]
+        collector.refuse = {}
+        await emitter.tick(clock.now_ns())
+        record(finding("other"), judged=0)
+        collector.refuse = {"logs": always(Code.UNAVAILABLE)}
+        await emitter.tick(clock.now_ns())
+    assert "UNAVAILABLE" in caplog.records[-1].getMessage()
 
 
 async def test_what_partial_success_rejects_is_counted(

@@ -248,7 +248,8 @@ class Collector:
         if not path.exists():
             return []
         requests = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        # Only "\n" ends a line: JSON texts may hold others, such as U+2028.
+        for line in path.read_text(encoding="utf-8").split("\n"):
             with contextlib.suppress(json.JSONDecodeError):  # the last line may be half written
                 requests.append(json.loads(line))
         return requests

@@ -110,6 +110,19 @@ def test_a_report_keeps_its_shape_whatever_it_quotes(report: Report, text: str) 
             assert token.type not in ("link_open", "image", "html_inline", "s_open", "hardbreak_x")
 
 
+def test_names_of_any_length_leave_room_for_others(report: Report) -> None:
+    text = "n" * 5000
+    subject = Subject(service=text, agent=text, tool=text, model=text, attributes={text: text})
+    long = replace(
+        report,
+        window=replace(report.window, services=(text,)),
+        findings=(replace(report.findings[0], subject=subject),),
+    )
+    shown = markdown.render(long)
+    assert "n" * 199 + "…" in shown
+    assert "n" * 200 not in shown
+
+
 def test_a_report_without_open_findings_says_so(report: Report) -> None:
     resolved = replace(report.findings[0], status=Status.RESOLVED)
     for findings in ((), (resolved,)):

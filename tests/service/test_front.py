@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -125,6 +126,31 @@ def test_the_storage_directory_may_have_any_name(tmp_path: Path, name: str) -> N
         service.stop()
 
 
+def test_a_watcher_is_told_that_the_service_stopped(service: Service) -> None:
+    service.start()
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(service.command, "watch")
+        eventually(
+            "the watcher is connected",
+            lambda: connections(service.grpc_port),
+        )
+        service.stop()
+        result = watching.result(STOPPING_S)
+    assert result.returncode == 1
+    assert result.stderr.startswith("the service stopped")
+    assert result.stderr.count("\n") == 1
+
+
+def connections(port: int) -> int:
+    """Established TCP connections to a port of this machine (proc(5), /proc/net/tcp: state 01)."""
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path("/proc/net", table).read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
 def test_a_full_journal_is_not_ready_until_it_has_room(service: Service) -> None:
     service.environ |= {
         "HALO_RECEIVERS_OTLP_PROTOCOLS_GRPC_MAX_RECV_MSG_SIZE_MIB": "1",
@@ -143,7 +169,7 @@ def test_a_full_journal_is_not_ready_until_it_has_room(service: Service) -> None
             stub = TraceServiceStub(channel)
             for _ in range(2):
                 stub.Export(request, timeout=20)
-            with pytest.raises(grpc.RpcError, match="journal.max_bytes"):
+            with pytest.raises(grpc.RpcError, match=r"journal\.max_bytes"):
                 stub.Export(request, timeout=20)
         assert readiness(service) == (503, "not ready: the journal is full\n")
     finally:
