@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from halo_otel.analysis.run import analyse
-
 from halo_otel.config.sections import Analysis
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.finding import Finding, Severity
