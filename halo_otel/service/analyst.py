@@ -79,7 +79,8 @@ class Analyst:
 
     @property
     def latest(self) -> Report | None:
-        """The last run's report as the registry knows its findings now; None before the first."""
+        """The last run's report as the analysis gave it, without the registry's history of its
+        findings; None before the first."""
         return self._latest
 
     async def run(self) -> None:
