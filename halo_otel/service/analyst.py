@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -79,8 +80,7 @@ class Analyst:
 
     @property
     def latest(self) -> Report | None:
-        """The last run's report as the analysis gave it, without the registry's history of its
-        findings; None before the first."""
+        """The last run's report, its findings with their history; None before the first."""
         return self._latest
 
     async def run(self) -> None:
@@ -172,8 +172,28 @@ class Analyst:
             len(transitions),
             duration_s,
         )
-        self._latest = report
-        return report
+        self._latest = self._with_history(report)
+        return self._latest
+
+    def _with_history(self, report: Report) -> Report:
+        """`report` with what the registry knows of its findings: the analysis takes each for new."""
+        every = self._registry.findings(Query(limit=KNOWN_FINDINGS_MAX))
+        known = {finding.fingerprint: finding for finding in every}
+        return replace(
+            report,
+            findings=tuple(
+                replace(
+                    finding,
+                    status=known[finding.fingerprint].status,
+                    first_seen_ns=known[finding.fingerprint].first_seen_ns,
+                    last_seen_ns=known[finding.fingerprint].last_seen_ns,
+                    windows_seen=known[finding.fingerprint].windows_seen,
+                )
+                if finding.fingerprint in known
+                else finding
+                for finding in report.findings
+            ),
+        )
 
     def _last_run_ns(self) -> int:
         """When this replica last recorded a run; 0 if it never did."""

@@ -47,6 +47,11 @@ def test_a_restart_is_no_evidence_that_a_fault_is_gone(
     eventually("the lookback is judged again", lambda: runs(service) >= 1)
     assert service.command("report", "--now").returncode == 0
     assert statuses(service) == before
+    (fingerprint,) = before
+    assert service.command("mute", fingerprint).returncode == 0
+    answer = service.command("report", "--now", "--format", "json")
+    reported = {f["fingerprint"]: f["status"] for f in json.loads(answer.stdout)["findings"]}
+    assert reported == {fingerprint: "muted"}  # the registry's word, not the analysis's
 
 
 def test_wild_times_do_not_stop_the_service(start_service: Callable[..., Service]) -> None:
