@@ -1,22 +1,19 @@
 """Spans and log records as rows of a window."""
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from typing import Final, Generic, TypeVar
-
-import orjson
+from typing import Generic, TypeVar
 
 from halo_otel.agentspan.normalise import normalise
 from halo_otel.model.span import AnyValue, LogRecord, Resource, Scope, Span, SpanEvent, SpanLink
 from halo_otel.otlp.anyvalue import to_json
+from halo_otel.window.facts import fact_cells
 from halo_otel.window.schema import (
     LOG_COLUMNS,
     RESOURCE_COLUMNS,
     SCOPE_COLUMNS,
     SPAN_COLUMNS,
-    TEXT_CHARS_MAX,
     Batch,
     Columns,
 )
@@ -71,7 +68,7 @@ class RowBuilder:
                 arrival_ns,
                 position,
                 service,
-                *_fact_cells(span),
+                *fact_cells(normalise(span), span.resource.attributes),
             )
         )
 
@@ -177,66 +174,3 @@ def _link(link: SpanLink) -> dict[str, AnyValue]:
         "dropped_attributes_count": link.dropped_attributes_count,
         "flags": link.flags,
     }
-
-
-def _fact_cells(span: Span) -> _Row:
-    """The agent facts in the order of their columns."""
-    facts = normalise(span)
-    arguments, result = facts.tool_arguments, facts.tool_result
-    return (
-        facts.kind.value,
-        ",".join(facts.dialects),
-        facts.agent_name,
-        facts.agent_id,
-        facts.session_id,
-        facts.user_id,
-        facts.provider,
-        facts.model_requested,
-        facts.model_served,
-        facts.input_tokens,
-        facts.output_tokens,
-        facts.cache_read_tokens,
-        facts.cache_write_tokens,
-        facts.reasoning_tokens,
-        facts.cost,
-        facts.tool_name,
-        facts.tool_call_id,
-        *_text(arguments and canonical_arguments(arguments)),
-        *_text(result),
-        *_text(facts.input_text),
-        *_text(facts.output_text),
-        facts.finish_reason,
-        facts.error_type,
-        _text(facts.error_message)[0],
-        facts.error_source,
-        facts.prompt_version,
-        to_json(facts.sources) if facts.sources else "{}",
-    )
-
-
-def _text(text: str | None) -> tuple[str | None, int | None]:
-    """The stored prefix and the true length."""
-    if text is None:
-        return None, None
-    length = len(text)
-    return (text if length <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX]), length
-
-
-# Numbers that orjson would round: 20 digits and more do not fit into 64 bits.
-_LONG_NUMBER: Final = re.compile(r"\d{19}")
-
-
-def canonical_arguments(text: str) -> str:
-    """`text` with sorted keys and without spaces if it is a JSON object, else as it is.
-
-    Two calls with the same arguments then have the same text, whatever order a model wrote them in.
-    """
-    if not text.lstrip().startswith("{"):
-        return text
-    try:
-        if _LONG_NUMBER.search(text):
-            exact = json.loads(text)
-            return json.dumps(exact, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode()
-    except (ValueError, TypeError, RecursionError):
-        return text

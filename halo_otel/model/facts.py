@@ -25,6 +25,16 @@ class SpanKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One score that somebody gave a span: a human, an evaluator, a check."""
+
+    name: str
+    score: float | None = None
+    label: str | None = None  # "pass", "fail", "relevant"
+    explanation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentFacts:
     """The facts of one span.
 
@@ -36,6 +46,7 @@ class AgentFacts:
     dialects: tuple[str, ...] = ()
     agent_name: str | None = None
     agent_id: str | None = None
+    agent_version: str | None = None
     session_id: str | None = None
     user_id: str | None = None
     provider: str | None = None
@@ -47,6 +58,7 @@ class AgentFacts:
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: float | None = None  # USD, only where the telemetry states it
+    system_instructions: str | None = None  # what the model or agent is told to be, as recorded
     tool_name: str | None = None
     tool_call_id: str | None = None
     tool_arguments: str | None = None  # JSON or plain text, as it was recorded
@@ -64,6 +76,13 @@ class AgentFacts:
     retry_attempt: int | None = None  # as the framework counts its attempts at one thing
     first_token_ms: float | None = None  # from the request to the first piece of the answer
     cache_accounting: str | None = None  # cached tokens "inside" input_tokens or "beside" them
+    retrieval_documents: str | None = None  # what a retriever found, JSON as recorded
+    evaluations: tuple[Evaluation, ...] | None = None
+    # Why a payload that stands there is unknown: "redacted" | "truncated" | "empty"
+    arguments_unknown: str | None = None
+    result_unknown: str | None = None
+    input_unknown: str | None = None
+    output_unknown: str | None = None
     superseded: bool | None = None  # a placeholder that a later span repeats; it has no other facts
     sources: Mapping[str, str] = field(default_factory=dict)
 

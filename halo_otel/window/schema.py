@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # Detectors scan these columns in full, so they are bounded; detectors.md §0.1 shows that the cost
 # of a run is payload bytes, not spans. 16 KiB keeps every realistic argument object whole.
@@ -51,6 +51,8 @@ SPAN_COLUMNS: Final[dict[str, str]] = {
     "dialects": "VARCHAR",  # comma-separated
     "agent_name": "VARCHAR",
     "agent_id": "VARCHAR",
+    "agent_version": "VARCHAR",
+    "workflow": "VARCHAR",
     "session_id": "VARCHAR",
     "user_id": "VARCHAR",
     "provider": "VARCHAR",
@@ -62,6 +64,10 @@ SPAN_COLUMNS: Final[dict[str, str]] = {
     "cache_write_tokens": "BIGINT",
     "reasoning_tokens": "BIGINT",
     "cost": "DOUBLE",
+    "cache_accounting": "VARCHAR",
+    "first_token_ms": "DOUBLE",
+    "retry_attempt": "BIGINT",
+    "handoff_target": "VARCHAR",
     "tool_name": "VARCHAR",
     "tool_call_id": "VARCHAR",
     "tool_arguments": "VARCHAR",  # canonical JSON (sorted keys) where it is a JSON object
@@ -72,11 +78,22 @@ SPAN_COLUMNS: Final[dict[str, str]] = {
     "input_text_chars": "BIGINT",
     "output_text": "VARCHAR",
     "output_text_chars": "BIGINT",
+    # why a payload that stands there is unknown: redacted, truncated, empty
+    "arguments_unknown": "VARCHAR",
+    "result_unknown": "VARCHAR",
+    "input_unknown": "VARCHAR",
+    "output_unknown": "VARCHAR",
+    "system_instructions": "VARCHAR",
+    "tool_definitions": "VARCHAR",
+    "retrieval_documents": "VARCHAR",
+    "evaluations": "VARCHAR",  # JSON list of {name,score,label,explanation}
     "finish_reason": "VARCHAR",
     "error_type": "VARCHAR",
     "error_message": "VARCHAR",
     "error_source": "VARCHAR",
-    "prompt_version": "VARCHAR",
+    "prompt_version": "VARCHAR",  # as stated, else `blake2:` and a hash of the system instructions
+    "service_version": "VARCHAR",
+    "deployment": "VARCHAR",  # deployment.environment.name
     "fact_sources": "VARCHAR",  # JSON object fact -> source key
 }
 LOG_COLUMNS: Final[dict[str, str]] = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halo_otel.ingest.rows import RowBuilder, canonical_arguments
+from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.span import (
     LogRecord,
     Resource,
@@ -18,6 +18,7 @@ from halo_otel.model.span import (
     TraceId,
 )
 from halo_otel.otlp.anyvalue import from_json
+from halo_otel.window.facts import canonical_arguments
 from halo_otel.window.schema import SPAN_COLUMNS, TEXT_CHARS_MAX
 from halo_otel.window.single import SingleWindow
 from tests.window.samples import BOOKING, a_batch, a_span
