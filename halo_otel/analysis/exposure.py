@@ -39,7 +39,9 @@ def exposed(run: Run, subjects: Mapping[str, Subject], since_ns: int) -> dict[st
 
 
 def _is_about(subject: Subject, group: Group) -> bool:
-    if (subject.service or "", subject.agent or "") != (group.service, group.agent):
+    if (subject.service or "") != group.service:
+        return False
+    if subject.agent is not None and subject.agent != group.agent:
         return False
     if subject.tool is not None:
         return (group.operation, group.target) == ("tool", subject.tool)

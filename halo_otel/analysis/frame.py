@@ -7,7 +7,8 @@
     frame_repeated  t, agent, place, s, sig, obs, failed            calls of runs that may loop, in order
 
 `s` grows with (trace, start time, span id), so "earlier in the trace" is `<`. An agent is the span's
-own, else the nearest ancestor's, else the service. `sig` is the hash of tool and arguments, `obs` of
+own, else the nearest ancestor's, else the service. `tokens` and `cost` stand only where they are stated
+deepest, so their sum counts nothing twice. `sig` is the hash of tool and arguments, `obs` of
 what came back, both without volatile parts (`halo_otel.analysis.signatures`); NULL is unknown. A tool
 call recorded twice, by the agent and by the MCP client below it, is one call.
 """
@@ -59,10 +60,14 @@ with narrow as (
          case when w.span_kind in ('tool', 'retriever')
               then left(coalesce(nullif(w.tool_name, ''), w.name), 200) end as own_tool,
          case when w.span_kind = 'llm' then coalesce(w.model_requested, w.model_served) end as model,
-         case when w.span_kind = 'llm'
+         case when coalesce(w.input_tokens, w.output_tokens) is not null
               then least(coalesce(w.input_tokens, 0), $tokens_max)
                    + least(coalesce(w.output_tokens, 0), $tokens_max) end as tokens,
-         w.cost, w.status_code, w.finish_reason, w.output_text is not null as answered,
+         w.cost, w.status_code, w.dialects,
+         w.handoff_target is not null as hands_off,
+         case when w.span_kind = 'llm' then coalesce(w.input_text, w.output_text) is null end as wordless,
+         case when w.span_kind = 'llm' then coalesce(w.input_unknown, w.output_unknown)
+              when w.span_kind = 'tool' then coalesce(w.arguments_unknown, w.result_unknown) end as unknown, w.finish_reason, w.output_text is not null as answered,
          w.error_source is not null as failed, w.error_source, left(w.error_type, 200) as error_type,
          case when w.error_source is not null
               then left(coalesce(w.error_message, w.status_message, ''), 1000) end as error_text,
@@ -108,10 +113,38 @@ select span.* exclude (own_agent), coalesce(lineage.agent, span.service) as agen
 from frame_span span join frame_lineage lineage using (s)
 """
 
+# Usage is stated again by what encloses a model call: by its agent (the sum of all calls), by a
+# framework's own span around the client library's (conventions §7.5). It counts where it is stated
+# deepest; that an agent states alone is its own.
+_LEAF_USAGE: Final = """
+update frame_span set tokens = null, cost = null
+where (tokens is not null or cost is not null) and s in (
+  with recursive above as (
+    select distinct p as s from frame_span
+    where p is not null and (tokens is not null or cost is not null)
+    union
+    select span.p as s from frame_span span join above using (s) where span.p is not null)
+  select s from above)
+"""
+
+# A model call recorded by a framework and again by the client library below it is one turn: the outer
+# span's, with the usage of the inner.
 _TURNS: Final = """
 create temp table frame_turn as
-select t, s, service, agent, model, start_ns, end_ns, tokens, coalesce(cost, 0.0) as cost, failed
-from frame_span where kind = 'llm'
+with recursive inside as (
+  select low.s, top.s as outer_s from frame_span low join frame_span top on low.p = top.s
+  where low.kind = 'llm' and top.kind = 'llm'
+  union all
+  select inside.s, top.s as outer_s from inside join frame_span low on inside.outer_s = low.s
+  join frame_span top on low.p = top.s where top.kind = 'llm'),
+lent as (
+  select outer_s as s, sum(span.tokens) as tokens, sum(span.cost) as cost
+  from inside join frame_span span on inside.s = span.s group by all)
+select t, s, service, agent, model, start_ns, end_ns,
+       coalesce(span.tokens, lent.tokens)::bigint as tokens,
+       coalesce(span.cost, lent.cost, 0.0) as cost, failed
+from frame_span span left join lent using (s)
+where kind = 'llm' and s not in (select s from inside)
 """
 
 # A tool span directly below a tool span of the same name, or with one other span (the HTTP request)
@@ -141,7 +174,7 @@ logical as (
   from tools join effects using (own_tool) left join lent using (s)
   where tools.s not in (select s from inner_of)),
 emitted as (
-  select logical.*, turn.s as turn_s, turn.tokens as turn_tokens, turn.cost as turn_cost,
+  select logical.* replace (handoff or hands_off as handoff), turn.s as turn_s, turn.tokens as turn_tokens, turn.cost as turn_cost,
          turn.end_ns - turn.start_ns as turn_ns
   from logical asof left join frame_turn turn
     on logical.t = turn.t and logical.agent = turn.agent and logical.start_ns >= turn.start_ns)
@@ -149,7 +182,7 @@ select t, s, service, agent, own_tool as tool, start_ns, end_ns, failed, error_s
        turn_s,
        coalesce(turn_tokens, 0) // n as tokens, coalesce(turn_cost, 0.0) / n as cost,
        (end_ns - start_ns) + coalesce(turn_ns, 0) // n as work_ns,
-       arguments is not null as arguments_known, result is not null or failed as result_known,
+       arguments is not null as arguments_known, result is not null or failed as result_known, unknown,
        case when arguments is not null then hash(own_tool, arguments) end as sig,
        case when failed then hash(true, halo_masked(left(error_text, 500)))
             when result is not null then hash(false, result) end as obs
@@ -191,6 +224,7 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
         con.execute(_DESCENT)
     con.execute(_NAME)
     con.execute("drop table frame_lineage")
+    con.execute(_LEAF_USAGE)
     con.execute(_TURNS)
     con.execute(_CALLS)
     con.execute(_REPEATED)

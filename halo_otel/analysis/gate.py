@@ -41,10 +41,14 @@ _PRIOR: Final = {
     "retry_storm": 0.97,
     "redundant_call": 0.96,
     "latency": 0.96,
+    "instrumentation": 1.0,  # it counts what is there
 }
 # §2.4 gives an inferred fact .7; a pattern is seen in several independent traces, so it loses half
 # of that distance.
 _GRADE: Final = {Grade.EXPLICIT: 1.0, Grade.INFERRED: 0.87}
+
+_NEED_NO_PAYLOAD: Final = ("error", "latency", "instrumentation")
+_GAP_RATE_MIN: Final = 0.5  # an operator who samples content has chosen to
 
 _WASTE_FLOOR: Final = 0.01  # detectors.md §2.3 #6
 _EFFICIENCY_RATE_WARN: Final = 0.05  # lower bound of the rate from which mere inefficiency warns
@@ -77,6 +81,8 @@ def assess(
     ci = wilson(affected, exposed)
     systemic = _is_systemic(pattern, judgements, min_traces, affected / exposed, ci[0])
     if _is_habit(pattern, judgements) or _is_negligible(pattern):
+        return None
+    if pattern.first.category == "instrumentation" and affected < _GAP_RATE_MIN * exposed:
         return None
     if not systemic and not _stands_out(pattern, judgements):
         return None
@@ -144,7 +150,7 @@ def _stands_out(pattern: Pattern, judgements: Sequence[Judgement]) -> bool:
     hits = [hit for found in pattern.hits.values() for hit in found if not hit.recovered]
     strongest = max((hit.strength for hit in hits), default=0)
     category = pattern.first.category
-    if category in ("latency", "redundant_call"):
+    if category in ("latency", "redundant_call", "instrumentation"):
         return False
     if category != "error" and strongest >= _STRONG:
         return True
@@ -160,7 +166,7 @@ def _confidence(pattern: Pattern, captured: float, *, systemic: bool) -> float:
     """
     first = pattern.first
     grade = min(_GRADE[hit.grade] for found in pattern.hits.values() for hit in found)
-    capture = 1.0 if first.category in ("error", "latency") else 0.9 + 0.1 * captured
+    capture = 1.0 if first.category in _NEED_NO_PAYLOAD else 0.9 + 0.1 * captured
     confidence = _PRIOR[first.detector] * grade * capture
     return round(confidence if systemic else min(confidence, _ISOLATED_CONFIDENCE), 4)
 
@@ -199,10 +205,10 @@ def _severity(
     *,
     harmful: bool,
 ) -> Severity:
-    """info: not sure, or harmless and rare · error: runs fail of it, or 20 % meet a recorded error they
+    """info: not sure, harmless and rare, or about the telemetry · error: runs fail of it, or 20 % meet a recorded error they
     do not recover from · fatal: so in half of the runs · warn: the rest."""
     category = pattern.first.category
-    if confidence < SURE_MIN:
+    if confidence < SURE_MIN or category == "instrumentation":
         return Severity.INFO
     unrecovered = category in ("error", "retry_storm") and recovered < 0.5
     if harmful and impact.failed_traces_attributable >= 1:
@@ -221,7 +227,10 @@ def harm(hit: Hit, judgement: Judgement, *, harmful: bool) -> tuple[float, float
     tokens or cost that was wasted (0..1).
 
     A trace that is merely affected counts a twentieth, so that harmless patterns still have an order.
+    What telemetry lacks harms no trace: it stands below everything that does.
     """
+    if hit.category == "instrumentation":
+        return 0.0, 0.0
     blamed = harmful or (hit.category == "error" and not hit.recovered)
     duration = max(1, judgement.end_ns - judgement.start_ns)
     share = max(

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
+
+EVERYTHING: Final = "*"  # the operation of a group that stands for all of an agent's work
+ANY_AGENT: Final = "*"  # the agent of a group that stands for all agents of a service
 
 
 class Grade(StrEnum):

@@ -1,7 +1,7 @@
 """The map side of an analysis: what is known about each trace of a shard, trace by trace."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -41,6 +41,11 @@ class Judgement:
     cost: float
     calls: int
     calls_captured: int  # calls whose arguments and answer are known
+    turns: int
+    turns_captured: int  # model turns of whose words anything is known
+    gaps: Mapping[
+        str, int
+    ]  # calls that are not captured, by why: absent, redacted, truncated, empty
     work: tuple[Work, ...]
     hits: tuple[Hit, ...]
 
@@ -58,7 +63,7 @@ with root as (
          bool_or(p is null) as arrived,
          min(start_ns) as start_ns, max(end_ns) as end_ns, min(session) as session,
          count(*) as spans,
-         coalesce(sum(tokens), 0) as tokens, coalesce(sum(cost) filter (kind = 'llm'), 0.0) as cost
+         coalesce(sum(tokens), 0) as tokens, coalesce(sum(cost), 0.0) as cost
   from frame_span group by t),
 step as (
   select t, end_ns, s, failed and error_source <> 'tool_result' as surely, failed, null as finish
@@ -72,8 +77,12 @@ final as (
   from step group by t),
 captured as (
   select t, count(*) as calls,
-         sum((arguments_known and result_known)::integer) as calls_captured
-  from frame_call group by t)
+         count(*) filter (arguments_known and result_known) as calls_captured,
+         histogram(coalesce(unknown, 'absent')) filter (not (arguments_known and result_known)) as gaps
+  from frame_call group by t),
+spoken as (
+  select turn.t, count(*) as turns, count(*) filter (not wordless) as turns_captured
+  from frame_turn turn join frame_span using (s) group by turn.t)
 select root.t, trace.trace_id, trace.last_arrival_ns, root.start_ns, root.end_ns, root.service,
        root.agent, root.session,
        case when root.failed or coalesce(final.surely, false) then true
@@ -81,8 +90,9 @@ select root.t, trace.trace_id, trace.last_arrival_ns, root.start_ns, root.end_ns
             when coalesce(final.failed, false) then null
             when final.finish in ('stop', 'end_turn', 'STOP', 'completed') then false end as failed,
        root.spans, root.tokens, root.cost,
-       coalesce(captured.calls, 0), coalesce(captured.calls_captured, 0)
-from root join frame_trace trace using (t) left join final using (t) left join captured using (t)
+       coalesce(captured.calls, 0), coalesce(captured.calls_captured, 0),
+       coalesce(spoken.turns, 0), coalesce(spoken.turns_captured, 0), captured.gaps
+from root join frame_trace trace using (t) left join final using (t) left join captured using (t) left join spoken using (t)
 order by root.t
 """
 _WORK: Final = """
@@ -130,6 +140,9 @@ def judge(frame: Frame, profile: Profile) -> list[Judgement]:
             cost=row[11],
             calls=row[12],
             calls_captured=row[13],
+            turns=row[14],
+            turns_captured=row[15],
+            gaps=row[16] or {},
             work=tuple(work.get(row[0], ())),
             hits=tuple(fold(hits.get(row[0], ()))),
         )

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from halo_otel.analysis import templates
-from halo_otel.analysis.hit import Group, Hit
+from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Group, Hit
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.model.finding import fingerprint
 
 REPEATS_KEPT: Final = 2  # repeats beyond two are counted as two
-EVERYTHING: Final = "*"  # the operation of a group that stands for all of an agent's work
 
 
 @dataclass(slots=True)
@@ -107,4 +106,5 @@ def _belongs_to(group: Group, needed: dict[Group, Exposure]) -> list[Exposure]:
     names = {group, Group(group.service, group.agent, group.operation)}
     if group.operation in ("tool", "llm"):
         names.add(Group(group.service, group.agent, EVERYTHING))
+        names.add(Group(group.service, ANY_AGENT, EVERYTHING))
     return [needed[name] for name in sorted(names) if name in needed]

@@ -1,5 +1,6 @@
 """The reduce side of an analysis: all judgements in sight become ranked findings."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def reduce(
                 pattern,
                 ordered,
                 min_traces=settings.min_traces,
-                captured=coverage.payload_captured,
+                captured=_calls_captured(ordered),
             )
         )
     ]
@@ -67,22 +68,37 @@ def reduce(
 
 
 def cover(judgements: Sequence[Judgement]) -> Coverage:
-    """Shares of calls with known payload and of traces with known outcome; 1 where there are none."""
-    calls = sum(judgement.calls for judgement in judgements)
-    captured = sum(judgement.calls_captured for judgement in judgements) / calls if calls else 1.0
+    """Shares of calls and turns with known payload, of traces with known outcome; 1 where are none."""
+    operations = sum(judgement.calls + judgement.turns for judgement in judgements)
+    told = sum(judgement.calls_captured + judgement.turns_captured for judgement in judgements)
+    captured = _calls_captured(judgements)
     known = sum(judgement.failed is not None for judgement in judgements)
     abstained: tuple[Abstention, ...] = ()
     if captured < _CAPTURED_MIN:
         why = (
-            f"arguments or results of {1 - captured:.0%} of {calls} tool calls were not captured: "
-            "turn on content capture in the instrumentation"
+            f"arguments or results of {1 - captured:.0%} of the tool calls are unknown"
+            f" ({_gaps(judgements)}): turn on content capture in the instrumentation"
         )
         abstained = tuple(Abstention(detector=name, why=why) for name in NEEDS_PAYLOAD)
     return Coverage(
-        payload_captured=round(captured, 4),
+        payload_captured=round(told / operations, 4) if operations else 1.0,
         outcome_known=round(known / len(judgements), 4) if judgements else 1.0,
         detectors_abstained=abstained,
     )
+
+
+def _calls_captured(judgements: Sequence[Judgement]) -> float:
+    """Share of tool calls with known arguments and answer; 1 without calls."""
+    calls = sum(judgement.calls for judgement in judgements)
+    return sum(judgement.calls_captured for judgement in judgements) / calls if calls else 1.0
+
+
+def _gaps(judgements: Sequence[Judgement]) -> str:
+    """Why payloads are unknown, commonest first: `48 absent, 3 redacted`."""
+    gaps: Counter[str] = Counter()
+    for judgement in judgements:
+        gaps.update(judgement.gaps)
+    return ", ".join(f"{n} {why}" for why, n in gaps.most_common())
 
 
 def _finding(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from halo_otel.analysis import capture
 from halo_otel.analysis.gate import Assessment
 
 NAME_CHARS_MAX: Final = 60
@@ -134,12 +135,37 @@ def _latency(assessment: Assessment) -> Sentences:
     )
 
 
+def _instrumentation(assessment: Assessment) -> Sentences:
+    pattern = assessment.pattern
+    missing, why = pattern.scope
+    hits = [hit for found in pattern.hits.values() for hit in found]
+    dialects = {dialect for hit in hits for dialect in hit.slots["dialects"].split(",")}
+    parts = sorted({part for hit in hits for part in hit.slots["parts"].split(",")})
+    what, blind = _MISSING[missing]
+    what = what.format(" and ".join(reversed(parts)))
+    how = "is not recorded" if why == "absent" else f"is {why}"
+    return Sentences(
+        title=f"Telemetry of {quoted(pattern.first.subject.service)}: {what} {how}",
+        summary=f"{_rate(assessment)}. {blind}",
+        why="the first span of the run that lacks it",
+        recommendation=capture.cure(missing, why, dialects),
+    )
+
+
+_MISSING: Final = {
+    "content": (
+        "what {} were asked and answered",
+        "Loops, repeated calls and wrong arguments cannot be seen without it; errors and latency can.",
+    ),
+    "usage": ("token usage", "What faults cost cannot be told without it."),
+}
 _SENTENCES: Final[dict[str, Callable[[Assessment], Sentences]]] = {
     "error": _error,
     "loop": _loop,
     "retry_storm": _retry_storm,
     "redundant_call": _redundant_call,
     "latency": _latency,
+    "instrumentation": _instrumentation,
 }
 _OPERATIONS: Final = {"llm": "the model call", "agent": "the run", "other": "an operation"}
 

@@ -32,6 +32,8 @@ from halo_otel.model.report import Report
 from halo_otel.model.span import Attributes
 from halo_otel.otlp import names
 
+# What describes the telemetry itself is told once: it is the operator's choice, not an event.
+TOLD_ONCE: Final = frozenset({"instrumentation"})
 TOLD: Final = frozenset({Status.NEW, Status.ESCALATING, Status.REGRESSED, Status.RESOLVED})
 
 # Bytes of UTF-8; all of one record together stay below 10 KB (see otlpjson).

@@ -11,7 +11,7 @@ from halo_otel import __version__
 from halo_otel.clock import NS_PER_S
 from halo_otel.config.sections import Emit
 from halo_otel.findings import document, emission, history, lifecycle, rows
-from halo_otel.findings.emission import TOLD, Message
+from halo_otel.findings.emission import TOLD, TOLD_ONCE, Message
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.tables import evidence, findings
 from halo_otel.findings.values import RunInfo, Transition
@@ -172,7 +172,8 @@ class Recording:
             self._steps.append(step)
         news = step is not None and status_before is not Status.MUTED and state.status in TOLD
         repeat_ns = round(self._emit.repeat_interval * NS_PER_S)
-        repeat = fresh and state.status in lifecycle.OPEN and self._now_ns - told_ns >= repeat_ns
+        open_ = state.status in lifecycle.OPEN and finding.category not in TOLD_ONCE
+        repeat = fresh and open_ and self._now_ns - told_ns >= repeat_ns
         if not news and not repeat:
             return told_ns
         self.messages.append(emission.pattern(finding, self._run, self._now_ns, repeat=not news))

@@ -49,7 +49,15 @@ class Run:
             self._root |= {"error_source": "status", "error_type": "", "error_message": ""}
 
     def turn(self, *, tokens: int = 100, ms: float = 500, model: str = "large") -> "Run":
-        self._add("chat", "llm", model_requested=model, input_tokens=tokens, output_tokens=0, ms=ms)
+        self._add(
+            "chat",
+            "llm",
+            model_requested=model,
+            input_tokens=tokens,
+            output_tokens=0,
+            output_text="next",
+            ms=ms,
+        )
         return self
 
     def call(

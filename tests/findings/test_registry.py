@@ -309,6 +309,17 @@ def test_a_waiting_repeat_is_replaced_by_the_next(
     assert told == ["[new", "[ongoing"]
 
 
+def test_what_the_telemetry_lacks_is_told_once(
+    open_registry: Callable[..., Registry], build: Any
+) -> None:
+    registry = open_registry(repeat_interval=1)
+    for number in range(10):
+        traces = range(number, number + 5)
+        finding = build.finding(traces=traces, evidence=(), category="instrumentation")
+        registry.record(build.report(finding, judged=0), build.run(number), T0 + number * HOUR)
+    assert [r["body"]["stringValue"].split("]")[0] for r in emitted(registry)] == ["[new"]
+
+
 def test_history_is_forgotten_after_its_time(
     registry: Registry, build: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

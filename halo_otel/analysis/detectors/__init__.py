@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from halo_otel.analysis.detectors.errors import error_signature
+from halo_otel.analysis.detectors.instrumentation import instrumentation
 from halo_otel.analysis.detectors.latency import latency
 from halo_otel.analysis.detectors.loops import loop, retry_storm
 from halo_otel.analysis.detectors.redundancy import redundant_call
@@ -24,6 +25,7 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     redundant_call,
     error_signature,
     latency,
+    instrumentation,
 )
 NEEDS_PAYLOAD: Final = (
     "retry_storm",
