@@ -12,7 +12,7 @@ from halo_otel.analysis.profile import Profile
 from halo_otel.model.span import TraceId
 
 # Claims about the same spans: the first of these keeps them.
-_PRECEDENCE: Final = ("retry_storm", "loop", "redundant_call")
+_PRECEDENCE: Final = tuple(detector.name for detector in DETECTORS if detector.claims_calls)
 
 
 class Work(NamedTuple):
@@ -118,7 +118,7 @@ def judge(frame: Frame, profile: Profile) -> list[Judgement]:
     """Every trace of the frame, in the order of the trace ids."""
     hits: dict[int, list[Hit]] = defaultdict(list)
     for detector in DETECTORS:
-        for hit in detector(frame, profile):
+        for hit in detector.find(frame, profile):
             hits[hit.trace].append(hit)
     work: dict[int, list[Work]] = defaultdict(list)
     groups: dict[Group, Group] = {}  # one object per group keeps a judgement small

@@ -1,14 +1,11 @@
 """Hits of one identity gathered over all judged traces, with what they are measured against."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from halo_otel.analysis import templates
-from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Group, Hit
-from halo_otel.analysis.judgement import Judgement
-from halo_otel.model.finding import fingerprint
+from halo_otel.analysis.hit import Hit
+from halo_otel.model.finding import Impact, Severity
 
 REPEATS_KEPT: Final = 2  # repeats beyond two are counted as two
 
@@ -45,66 +42,16 @@ class Pattern:
         return next(iter(self.hits.values()))[0]
 
 
-def gather(judgements: Sequence[Judgement]) -> list[Pattern]:
-    """The patterns in `judgements`, in the order of their fingerprints."""
-    classes = _error_classes(hit for judgement in judgements for hit in judgement.hits)
-    patterns: dict[str, Pattern] = {}
-    for place, judgement in enumerate(judgements):
-        for hit in judgement.hits:
-            scope = _scope(hit, classes)
-            identity = fingerprint(hit.detector, hit.subject, *scope)
-            pattern = patterns.setdefault(identity, Pattern(fingerprint=identity, scope=scope))
-            pattern.hits.setdefault(place, []).append(hit)
-    found = [patterns[identity] for identity in sorted(patterns)]
-    _measure(found, judgements)
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A pattern that is a finding."""
 
-
-_Classes = dict[tuple[Group, str], dict[templates.Template, templates.Template]]
-
-
-def _error_classes(hits: Iterable[Hit]) -> _Classes:
-    """Per operation, what each error template was merged into."""
-    distinct: dict[tuple[Group, str], set[templates.Template]] = defaultdict(set)
-    for hit in hits:
-        if hit.category == "error":
-            operation, kind, text = hit.scope
-            distinct[hit.exposure, operation].add((kind, text))
-    return {key: templates.merge(found) for key, found in distinct.items()}
-
-
-def _scope(hit: Hit, classes: _Classes) -> tuple[str, ...]:
-    if hit.category != "error":
-        return hit.scope
-    operation, kind, text = hit.scope
-    return (operation, *classes[hit.exposure, operation][kind, text])
-
-
-def _measure(patterns: list[Pattern], judgements: Sequence[Judgement]) -> None:
-    """Count each needed group once over all traces; patterns of one group share the numbers."""
-    needed: dict[Group, Exposure] = {}
-    for pattern in patterns:
-        group = pattern.first.exposure
-        agent = Group(group.service, group.agent, EVERYTHING)
-        pattern.exposure = needed.setdefault(group, Exposure())
-        pattern.agent_work = needed.setdefault(agent, Exposure())
-    parts: dict[Group, list[Exposure]] = {}  # a trace's group -> the needed groups it belongs to
-    for judgement in judgements:
-        seen: set[int] = set()
-        for group, calls, ns, repeats in judgement.work:
-            if group not in parts:
-                parts[group] = _belongs_to(group, needed)
-            for exposure in parts[group]:
-                exposure.calls += calls
-                exposure.ns += ns
-                if id(exposure) not in seen:
-                    seen.add(id(exposure))
-                    exposure.outcomes[judgement.failed, min(repeats, REPEATS_KEPT)] += 1
-
-
-def _belongs_to(group: Group, needed: dict[Group, Exposure]) -> list[Exposure]:
-    names = {group, Group(group.service, group.agent, group.operation)}
-    if group.operation in ("tool", "llm"):
-        names.add(Group(group.service, group.agent, EVERYTHING))
-        names.add(Group(group.service, ANY_AGENT, EVERYTHING))
-    return [needed[name] for name in sorted(names) if name in needed]
+    pattern: Pattern
+    rate: float
+    ci: tuple[float, float]
+    confidence: float
+    severity: Severity
+    impact: Impact
+    systemic: bool
+    harmful: bool  # the traces it is in fail more often than the others
+    recovered_share: float

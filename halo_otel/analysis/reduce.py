@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from halo_otel.analysis.detectors import NEEDS_PAYLOAD
-from halo_otel.analysis.gate import Assessment, assess, harm
+from halo_otel.analysis.detectors import BY_NAME, DETECTORS
+from halo_otel.analysis.gate import assess, harm
+from halo_otel.analysis.gathering import gather
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.pattern import gather
+from halo_otel.analysis.pattern import Assessment
 from halo_otel.analysis.ranking import rank
-from halo_otel.analysis.wording import TEXT_CHARS_MAX, describe, plain
+from halo_otel.analysis.wording import TEXT_CHARS_MAX, Sentences, plain
 from halo_otel.config import sections
 from halo_otel.model.finding import Effect, Evidence, Finding, Role, RootCause
 from halo_otel.model.report import Abstention, Coverage
@@ -75,11 +76,12 @@ def cover(judgements: Sequence[Judgement]) -> Coverage:
     known = sum(judgement.failed is not None for judgement in judgements)
     abstained: tuple[Abstention, ...] = ()
     if captured < _CAPTURED_MIN:
+        needy = [detector.name for detector in DETECTORS if detector.needs_payload]
         why = (
             f"arguments or results of {1 - captured:.0%} of the tool calls are unknown"
             f" ({_gaps(judgements)}): turn on content capture in the instrumentation"
         )
-        abstained = tuple(Abstention(detector=name, why=why) for name in NEEDS_PAYLOAD)
+        abstained = tuple(Abstention(detector=name, why=why) for name in needy)
     return Coverage(
         payload_captured=round(told / operations, 4) if operations else 1.0,
         outcome_known=round(known / len(judgements), 4) if judgements else 1.0,
@@ -108,7 +110,7 @@ def _finding(
     settings: sections.Analysis,
     resources: Mapping[int, Attributes],
 ) -> Finding:
-    pattern, sentences = assessment.pattern, describe(assessment)
+    pattern, sentences = assessment.pattern, _sentences(assessment)
     evidence = _evidence(assessment, judgements, settings.max_evidence, resources)
     cause = next((spot for spot in evidence if spot.role is Role.CAUSE), None)
     affected = [judgements[place] for place in pattern.hits]
@@ -133,6 +135,10 @@ def _finding(
         first_seen_ns=min(judgement.start_ns for judgement in affected),
         last_seen_ns=max(judgement.end_ns for judgement in affected),
     )
+
+
+def _sentences(assessment: Assessment) -> Sentences:
+    return BY_NAME[assessment.pattern.first.detector].tell(assessment)
 
 
 def _evidence(

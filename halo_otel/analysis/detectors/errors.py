@@ -9,8 +9,11 @@ import re
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Isolated, Nature
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.pattern import Assessment
 from halo_otel.analysis.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
@@ -128,3 +131,47 @@ def _hit(errors: list[_RootError]) -> Hit:
         recovered=errors[-1].recovered,
         slots={"operation": operation, "text": first.text},
     )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    operation, kind, template = assessment.pattern.scope
+    says = (
+        wording.plain(template.replace("«", "").replace("»", ""))
+        or wording.plain(kind)
+        or "an error without a message"
+    )
+    if kind and kind not in says:
+        says = f"{wording.plain(kind, wording.NAME_CHARS_MAX)}: {says}"
+    what = (
+        f"tool {wording.quoted(hit.subject.tool)}"
+        if hit.subject.tool
+        else _OPERATIONS.get(operation, operation)
+    )
+    recovered = assessment.recovered_share
+    after = (
+        "No later attempt succeeds."
+        if recovered == 0
+        else f"In {recovered:.0%} of them a later attempt succeeds."
+    )
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)}: {what} fails with “{says}”",
+        summary=f"{wording.rate(assessment)}. {after}{wording.harm(assessment)}",
+        why="the deepest span of its branch that failed",
+        recommendation=f"Look at {what} at the cited spans: the same error comes back run after run, so "
+        "retrying will not cure it. Fix the cause, or tell the agent how to avoid the call.",
+    )
+
+
+_OPERATIONS: Final = {"llm": "the model call", "agent": "the run", "other": "an operation"}
+
+ERROR_SIGNATURE: Final = Detector(
+    name="error_signature",
+    category="error",
+    find=error_signature,
+    tell=_tell,
+    prior=0.96,
+    nature=Nature.FAULT,
+    isolated=Isolated.ANY,
+    fails=True,
+)

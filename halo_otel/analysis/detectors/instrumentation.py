@@ -8,8 +8,11 @@ the operator's to switch on, or were switched off on purpose: then the finding i
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from halo_otel.analysis import capture, wording
+from halo_otel.analysis.detector import Detector, Isolated, Nature
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.pattern import Assessment
 from halo_otel.analysis.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
@@ -88,3 +91,39 @@ def _hit(parts: list[_Gap]) -> Hit:
             "parts": ",".join(part.part for part in parts),
         },
     )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    pattern = assessment.pattern
+    missing, why = pattern.scope
+    hits = [hit for found in pattern.hits.values() for hit in found]
+    dialects = {dialect for hit in hits for dialect in hit.slots["dialects"].split(",")}
+    parts = sorted({part for hit in hits for part in hit.slots["parts"].split(",")})
+    what, blind = _MISSING[missing]
+    what = what.format(" and ".join(reversed(parts)))
+    how = "is not recorded" if why == "absent" else f"is {why}"
+    return wording.Sentences(
+        title=f"Telemetry of {wording.quoted(pattern.first.subject.service)}: {what} {how}",
+        summary=f"{wording.rate(assessment)}. {blind}",
+        why="the first span of the run that lacks it",
+        recommendation=capture.cure(missing, why, dialects),
+    )
+
+
+_MISSING: Final = {
+    "content": (
+        "what {} were asked and answered",
+        "Loops, repeated calls and wrong arguments cannot be seen without it; errors and latency can.",
+    ),
+    "usage": ("token usage", "What faults cost cannot be told without it."),
+}
+INSTRUMENTATION: Final = Detector(
+    name="instrumentation",
+    category="instrumentation",
+    find=instrumentation,
+    tell=_tell,
+    prior=1.0,  # it counts what is there
+    nature=Nature.TELEMETRY,
+    isolated=Isolated.NEVER,
+    rate_min=0.5,  # an operator who samples content has chosen to
+)

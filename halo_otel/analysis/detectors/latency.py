@@ -24,8 +24,11 @@ from collections.abc import Sequence
 from itertools import accumulate, groupby
 from typing import Final, NamedTuple
 
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.pattern import Assessment
 from halo_otel.analysis.profile import BUCKET_WIDTH, Histogram, Profile, middle_ns
 from halo_otel.clock import NS_PER_MS
 from halo_otel.model.finding import Role, Subject
@@ -236,3 +239,33 @@ def _hit(group: Group, mode: SlowMode, spans: list[_Slow]) -> Hit:
             "slow_s": f"{mode.slow_ns / 1e9:.3g}",
         },
     )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    what = (
+        f"tool {wording.quoted(hit.subject.tool)}"
+        if hit.subject.tool
+        else f"model {wording.quoted(hit.subject.model)}"
+    )
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)}: {what} has a slow mode",
+        summary=f"{wording.rate(assessment)}: {what} takes about {hit.slots['slow_s']} s instead of the usual "
+        f"{hit.slots['usual_s']} s; the slow calls form a group of their own, not a tail."
+        f"{wording.waste(assessment)}",
+        why="among the slowest calls of the slow group",
+        recommendation=f"Compare the slow and the usual calls of {what} (host, arguments, time of day): "
+        "two separate speeds point to two separate paths, such as a cold cache, a timeout or a bad node.",
+    )
+
+
+LATENCY: Final = Detector(
+    name="latency",
+    category="latency",
+    find=latency,
+    tell=_tell,
+    prior=0.96,
+    nature=Nature.RISK,
+    isolated=Isolated.NEVER,
+    habit=Habit.SHOWN,
+)

@@ -11,8 +11,11 @@ OpenAI SDK 1 + 2), and a storm that finally succeeds must be twice as long to co
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Habit, Nature
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.pattern import Assessment
 from halo_otel.analysis.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
@@ -230,3 +233,64 @@ def _waste(extra: list[_Call]) -> Waste:
         cost=sum(call.cost for call in extra),
         ns=sum(call.work_ns for call in extra),
     )
+
+
+def _tell_loop(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    tools = wording.plain(hit.slots["tools"], wording.TEXT_CHARS_MAX)
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)} repeats {_named(assessment)} "
+        "with the same arguments and the same answers",
+        summary=f"{wording.rate(assessment)}, up to {wording.most(assessment)} times in a row without any progress."
+        f"{wording.waste(assessment)}{wording.harm(assessment)}",
+        why="the first call that repeats an earlier one and is answered the same",
+        recommendation=f"Stop the agent when {tools} brings the same answer a third time: return a "
+        "message that says so, or cap identical calls. Check why the answer does not satisfy it.",
+    )
+
+
+def _tell_storm(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    pauses = sorted({h.slots["backoff"] for hits in assessment.pattern.hits.values() for h in hits})
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)} keeps retrying {_named(assessment)} although it fails",
+        summary=f"{wording.rate(assessment)}: the failing call is made up to {wording.most(assessment)} times with "
+        f"unchanged arguments ({' or '.join(pauses)}).{wording.waste(assessment)}{wording.harm(assessment)}",
+        why="the first retry of a call that had failed with the same arguments",
+        recommendation="Cap the attempts at three with growing pauses, and hand the error to the agent "
+        "with a hint what to change: the same arguments will fail again.",
+    )
+
+
+def _named(assessment: Assessment) -> str:
+    tools = assessment.pattern.scope
+    return wording.plain(
+        " → ".join(wording.quoted(tool) for tool in tools), 2 * wording.TEXT_CHARS_MAX
+    )
+
+
+RETRY_STORM: Final = Detector(
+    name="retry_storm",
+    category="retry_storm",
+    find=retry_storm,
+    tell=_tell_storm,
+    prior=0.97,
+    nature=Nature.RISK,
+    fails=True,
+    needs_payload=True,
+    claims_calls=True,
+)
+LOOP: Final = Detector(
+    name="loop",
+    category="loop",
+    find=loop,
+    tell=_tell_loop,
+    prior=0.97,
+    nature=Nature.RISK,
+    # Repeats count wherever they stand: a heartbeat belongs to the work whether it falls into a row
+    # or between other calls.
+    habit=Habit.REPEATS,
+    habit_repeats=2,
+    needs_payload=True,
+    claims_calls=True,
+)

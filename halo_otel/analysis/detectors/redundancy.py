@@ -8,8 +8,11 @@ a stretch without writes, the call was watching something: polling, not redundan
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.pattern import Assessment
 from halo_otel.analysis.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
@@ -91,3 +94,31 @@ def _hit(repeats: list[_Repeat]) -> Hit:
         strength=len(repeats) + 1,
         slots={"times": str(len(repeats))},
     )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)} asks tool {wording.quoted(hit.subject.tool)} again "
+        "for what it already knows",
+        summary=f"{wording.rate(assessment)}: a call has the same arguments and the same answer as one before "
+        f"it, with nothing written in between.{wording.waste(assessment)}",
+        why="the call brought nothing that was not known",
+        recommendation=f"Cache {wording.quoted(hit.subject.tool)} by its arguments within a run, or keep its "
+        "answer in the context the agent sees.",
+    )
+
+
+REDUNDANT_CALL: Final = Detector(
+    name="redundant_call",
+    category="redundant_call",
+    find=redundant_call,
+    tell=_tell,
+    prior=0.96,
+    nature=Nature.INEFFICIENCY,
+    isolated=Isolated.NEVER,
+    habit=Habit.REPEATS,
+    waste_floor=0.01,  # detectors.md §2.3 #6
+    needs_payload=True,
+    claims_calls=True,
+)

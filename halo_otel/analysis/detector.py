@@ -1,0 +1,65 @@
+"""What a detector is: how it finds, how it is told, and by which policy its patterns are findings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.hit import Hit
+from halo_otel.analysis.pattern import Assessment
+from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.wording import Sentences
+
+
+class Nature(StrEnum):
+    """What a claim says about the runs it is about; decides severity and rank (see `gate`)."""
+
+    FAULT = "fault"  # something failed: a failed run is blamed on it unless it was recovered from
+    RISK = "risk"  # it may be harmless: blamed only where runs with it fail more often
+    INEFFICIENCY = "inefficiency"  # the work gets done, at a price
+    TELEMETRY = "telemetry"  # about what was recorded, not about the agents
+
+
+class Isolated(StrEnum):
+    """Whether a pattern too rare to be systemic is still shown, as `info`."""
+
+    NEVER = "never"
+    STRONG = "strong"  # if it is hard to overlook in one trace (`Hit.strength`)
+    ANY = "any"  # in a small window, where nothing can be systemic
+
+
+class Habit(StrEnum):
+    """How to tell that it is how the agent works: most of its successful runs do it too."""
+
+    NEVER = "never"  # however many do it, it is none
+    SHOWN = "shown"  # most of those that could show it do
+    REPEATS = "repeats"  # most of them repeat calls of this kind, in a row or not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """One claim about traces.
+
+    `find` is a pure function over the traces of one shard; it returns at most one hit per trace and
+    identity. `tell` writes the sentences of a finding. `prior` is the precision it is trusted with, in
+    0..1. One that `claims_calls` owns the spans it explains: of several such detectors about the same
+    spans of a trace the one further up in `detectors.DETECTORS` keeps them. `fails`: the operations it
+    is about fail, so that unrecovered and frequent it is an error. `waste_floor` is the share of the
+    agent's calls and time below which the claim is not worth a word, `rate_min` the share of exposed
+    traces.
+    """
+
+    name: str
+    category: str
+    find: Callable[[Frame, Profile], list[Hit]]
+    tell: Callable[[Assessment], Sentences]
+    prior: float
+    nature: Nature
+    isolated: Isolated = Isolated.STRONG
+    habit: Habit = Habit.NEVER
+    habit_repeats: int = 1
+    waste_floor: float = 0.0
+    rate_min: float = 0.0
+    fails: bool = False
+    needs_payload: bool = False
+    claims_calls: bool = False
