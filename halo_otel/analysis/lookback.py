@@ -8,7 +8,8 @@ from halo_otel.model.span import TraceId
 
 
 class Lookback:
-    """Judgements and profiles of the traces whose last span arrived within the lookback.
+    """Judgements and profiles of the traces whose last span or joined log record arrived within the
+    lookback.
 
     In memory only: after a restart the windows are judged again. The profile of a trace that was
     judged twice counts twice, which moves a histogram of thousands by one.
@@ -19,7 +20,8 @@ class Lookback:
         self._profiles: list[tuple[int, Profile]] = []  # (latest arrival in it, profile)
 
     def judged_at(self, trace_id: TraceId) -> int | None:
-        """Arrival of the last span that the trace's judgement has seen; None if not judged."""
+        """Arrival of the last span or joined log record that the trace's judgement has seen; None if
+        it is not judged."""
         judgement = self._judgements.get(trace_id)
         return None if judgement is None else judgement.last_arrival_ns
 

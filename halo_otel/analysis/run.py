@@ -52,7 +52,8 @@ def extend(
 ) -> Run:
     """Judge what settled in `view` by `until_ns` and is not judged yet, and report on all in sight.
 
-    A trace is settled when nothing arrived for it for `trace_settle`. Traces without any agent span
+    A trace is settled when nothing arrived for it for `trace_settle`: no span and no log record that
+    tells about one, such as an evaluation, which has it judged again. Traces without any agent span
     (operators attach whole pipelines) are counted and not judged.
     """
     arrivals = view.traces_last_arrival()
@@ -67,7 +68,9 @@ def extend(
     judged: list[Judgement] = []
     known = {trace.trace_id for trace in seen if lookback.judged_at(trace.trace_id) is not None}
     if seen:
-        shard = frame.build(view.con, [trace.trace_id for trace in seen])
+        traces = [trace.trace_id for trace in seen]
+        view.join_logs(traces)
+        shard = frame.build(view.con, traces)
         learned = profile.learn(shard)
         judged = judge(shard, profile.merge([lookback.profile(), learned]))
         frame.drop(view.con)
@@ -129,8 +132,9 @@ def _summary(
     return WindowSummary(
         start_ns=min(starts, default=until_ns),
         end_ns=max(ends, default=until_ns),
-        traces=len(arrivals),
-        spans=sum(trace.spans for trace in arrivals),
+        traces=len(arrivals) + sum(window.let_go.traces for window in view.windows),
+        spans=sum(trace.spans for trace in arrivals)
+        + sum(window.let_go.spans for window in view.windows),
         services=tuple(sorted({j.service for j in judgements if j.service})),
         settled=len(judgements),
         late=late,

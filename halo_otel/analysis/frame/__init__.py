@@ -1,0 +1,54 @@
+"""The traces to judge as compact TEMP tables with dense integer ids, so that detectors are short SQL.
+
+    spans   frame_trace     t, trace_id, last_arrival_ns                 one row per trace
+            frame_span      t, s, p, span_id, kind, agent, tool, …       one row per span; p = parent's s
+    calls   frame_turn      t, s, agent, start_ns, end_ns, tokens, …     model calls
+            frame_call      t, s, agent, tool, sig, obs, failed, …       logical tool calls
+            frame_repeated  t, agent, place, s, sig, obs, failed         calls of runs that may loop
+    texts   frame_text      t, s, kind, arguments, result, input, …      what was said, bounded
+    flow    frame_argument  t, s, tool, name, value, is_id, src, …       what calls were made with
+
+`s` grows with (trace, start time, span id), so "earlier in the trace" is `<`. An agent is the span's
+own, else the nearest ancestor's, else the service. `tokens` and `cost` stand only where they are stated
+deepest, so their sum counts nothing twice. `sig` is the hash of tool and arguments, `obs` of what came
+back, both without volatile parts (`signatures`); NULL is unknown. A tool call recorded twice, by the
+agent and by the MCP client below it, is one call.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+
+from halo_otel.analysis.frame import calls, flow, signatures, spans, texts
+
+_TABLES: Final = (*spans.TABLES, *calls.TABLES, *texts.TABLES, *flow.TABLES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The TEMP tables on `con` and how many traces and spans stand in them."""
+
+    con: duckdb.DuckDBPyConnection
+    traces: int
+    spans: int
+
+
+def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
+    """Materialise `traces` from the view's relations; replaces the frame that was on `con`."""
+    drop(con)
+    signatures.install(con)
+    spans.build(con, traces)
+    calls.build(con)
+    texts.build(con)
+    flow.build(con)
+    return Frame(
+        con=con, traces=spans.count(con, "frame_trace"), spans=spans.count(con, "frame_span")
+    )
+
+
+def drop(con: duckdb.DuckDBPyConnection) -> None:
+    """Free the frame's memory; nothing happens without a frame."""
+    for table in _TABLES:
+        con.execute(f"drop table if exists temp.{table}")
