@@ -181,6 +181,8 @@ class Recording:
 
     def _tell_occurrences(self, finding: Finding) -> None:
         """Occurrence records for evidence spans nobody was told about; muted ones count as told."""
+        if finding.category in TOLD_ONCE:
+            return  # nothing happened at these spans
         table = evidence
         known = {
             (row.trace_id, row.span_id)

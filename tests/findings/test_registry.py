@@ -315,7 +315,7 @@ def test_what_the_telemetry_lacks_is_told_once(
     registry = open_registry(repeat_interval=1)
     for number in range(10):
         traces = range(number, number + 5)
-        finding = build.finding(traces=traces, evidence=(), category="instrumentation")
+        finding = build.finding(traces=traces, category="instrumentation")
         registry.record(build.report(finding, judged=0), build.run(number), T0 + number * HOUR)
     assert [r["body"]["stringValue"].split("]")[0] for r in emitted(registry)] == ["[new"]
 

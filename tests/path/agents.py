@@ -14,6 +14,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 SERVICE = "booking"
 NS = 1_000_000_000
 
+SAID = '[{"role":"assistant","parts":[{"type":"text","content":"Let me see."}]}]'
+
 
 class Agents:
     """One instrumented process: runs of a booking agent, exported to a Collector."""
@@ -54,7 +56,8 @@ class Agents:
             at,
             {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5"}
             | {"gen_ai.provider.name": "openai"}
-            | {"gen_ai.usage.input_tokens": 900, "gen_ai.usage.output_tokens": 60},
+            | {"gen_ai.usage.input_tokens": 900, "gen_ai.usage.output_tokens": 60}
+            | {"gen_ai.output.messages": SAID},
         )
         span.end(at + NS)
         return at + NS
