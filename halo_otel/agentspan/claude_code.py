@@ -34,11 +34,7 @@ def kind(reading: Reading) -> SpanKind | None:
 
 def bare(key: str, parse: Parse, *kinds: SpanKind) -> Source:
     """A row that reads a bare key of Claude Code's own spans."""
-
-    def read(reading: Reading) -> Any:
-        return parse(reading.span.attributes[key]) if kind(reading) else None
-
-    return DIALECT.on(key, read, *kinds)
+    return DIALECT.at(key, parse, *kinds, guard=kind)
 
 
 def tool_details(reading: Reading) -> str | None:

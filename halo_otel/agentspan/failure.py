@@ -50,8 +50,8 @@ def stated_type(value: Any) -> str | None:
 
 
 def tool_result(reading: Reading) -> str | None:
-    """`tool_result` if a tool's result is an error in words or in structure."""
-    result = reading.facts.get("tool_result")
+    """`tool_result` if a tool's result is an error in words or in structure, also one that was cut."""
+    result = reading.facts.get("tool_result") or reading.facts.get("output_text")
     if result is None:
         return None
     return "tool_result" if _ERROR_TEXT.match(result) or _json_error(result) is not None else None
@@ -100,7 +100,7 @@ def message_of_status(reading: Reading) -> str | None:
 
 def message_of_result(reading: Reading) -> str | None:
     """The error in the result of a tool that failed."""
-    result = reading.facts.get("tool_result")
+    result = reading.facts.get("tool_result") or reading.facts.get("output_text")
     if result is None or "error_source" not in reading.facts:
         return None
     return cut(_json_error(result) or result)

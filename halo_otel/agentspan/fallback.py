@@ -2,11 +2,13 @@
 
 from typing import Any, Final
 
-from halo_otel.agentspan.source import Dialect, Reading
-from halo_otel.agentspan.values import label
+from halo_otel.agentspan.source import Dialect, Parse, Read, Reading
+from halo_otel.agentspan.values import label, member
 from halo_otel.model.facts import SpanKind
 
 DIALECT: Final = Dialect(name="fallback")
+
+_agent_argument: Final[Parse] = member(label, "agent_name")
 
 
 def tool_kind(value: Any) -> SpanKind | None:
@@ -32,3 +34,15 @@ def tool_result(reading: Reading) -> str | None:
     """What a tool answered is its result."""
     known = reading.facts.get("tool_result")
     return known if isinstance(known, str) else None
+
+
+def handoff_by(tool: str) -> Read:
+    """A reader of the agent that a call of the framework's own `tool` hands over to."""
+
+    def read(reading: Reading) -> str | None:
+        if reading.facts.get("tool_name") != tool:
+            return None
+        known = _agent_argument(reading.facts.get("tool_arguments"))
+        return known if isinstance(known, str) else None
+
+    return read

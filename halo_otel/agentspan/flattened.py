@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from halo_otel.agentspan.messages import content_text
+from halo_otel.agentspan.messages import INSTRUCTING_ROLES, content_text
 from halo_otel.agentspan.source import Reading
 from halo_otel.agentspan.values import label, text
 from halo_otel.model.span import Attributes
@@ -37,6 +37,16 @@ class Flattened:
             return None
         message = self._message(last)
         return _said(attributes, message) or self._called(attributes, message)
+
+    def instructions(self, reading: Reading) -> str | None:
+        """The text of the system and developer messages that the others follow."""
+        attributes = reading.span.attributes
+        pieces: list[str] = []
+        index = 0
+        while label(attributes.get(_role(self, index))) in INSTRUCTING_ROLES:
+            pieces.append(_said(attributes, self._message(index)) or "")
+            index += 1
+        return text("\n".join(piece for piece in pieces if piece))
 
     def _message(self, index: int) -> str:
         return f"{self.before}{index}{self.after}"

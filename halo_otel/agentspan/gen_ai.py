@@ -37,11 +37,17 @@ DIALECT: Final = Dialect(
             "gen_ai.usage.prompt_tokens",
             "gen_ai.usage.completion_tokens",
             "gen_ai.retrieval.query.text",
+            "gen_ai.system_instructions",
+            "gen_ai.tool.definitions",
+            "gen_ai.evaluation.name",
         }
     ),
     event_markers=frozenset(
         {
+            "gen_ai.system.message",
             "gen_ai.user.message",
+            "gen_ai.assistant.message",
+            "gen_ai.evaluation.result",
             "gen_ai.choice",
             "gen_ai.tool.message",
             "gen_ai.content.prompt",
@@ -102,6 +108,12 @@ def name_target(reading: Reading) -> str | None:
     """The target in a name of the form `{operation} {target}`."""
     operation, _, target = reading.span.name.partition(" ")
     return label(target) if kind(operation) is reading.kind else None
+
+
+def workflow(reading: Reading) -> str | None:
+    """The workflow in a name of the form `invoke_workflow {workflow}`."""
+    operation, _, target = reading.span.name.partition(" ")
+    return label(target) if operation == "invoke_workflow" else None
 
 
 def agent_name(reading: Reading) -> str | None:

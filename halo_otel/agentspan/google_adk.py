@@ -6,6 +6,7 @@ With content switched off it writes `{}` for arguments, results and requests: un
 from typing import Any, Final
 
 from halo_otel.agentspan import folding, messages
+from halo_otel.agentspan.definitions import definitions as offered
 from halo_otel.agentspan.source import Dialect, Reading
 from halo_otel.agentspan.values import arguments, decoded, payload, unwrapped
 from halo_otel.model.facts import SpanKind
@@ -26,7 +27,7 @@ DIALECT: Final = Dialect(
 
 _WITHHELD: Final = "{}"
 _NAMES: Final = {
-    "invocation": SpanKind.AGENT,
+    "invocation": SpanKind.CHAIN,  # around the agent's own span; version 2 says `invoke_workflow`
     "agent_run": SpanKind.AGENT,
     "call_llm": SpanKind.LLM,
 }
@@ -53,9 +54,29 @@ def tool_result(value: Any) -> str | None:
     return None if value == _WITHHELD else payload(unwrapped(value, "result"))
 
 
+def withheld(value: Any) -> str | None:
+    """`redacted` where content is switched off."""
+    return "redacted" if value == _WITHHELD else None
+
+
 def given(value: Any) -> str | None:
     """What was asked in a request, recorded whole."""
     return None if value == _WITHHELD else messages.given(value)
+
+
+def instructions(value: Any) -> str | None:
+    """What the model was told to be, in a request, recorded whole."""
+    found = decoded(value)
+    config = found.get("config") if isinstance(found, dict) else None
+    told = config.get("system_instruction") if isinstance(config, dict) else None
+    return messages.message_text(told) if told else None
+
+
+def definitions(value: Any) -> str | None:
+    """The tools offered in a request, recorded whole."""
+    found = decoded(value)
+    config = found.get("config") if isinstance(found, dict) else None
+    return offered(config["tools"]) if isinstance(config, dict) and "tools" in config else None
 
 
 def answered(value: Any) -> str | None:

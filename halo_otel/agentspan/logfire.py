@@ -55,6 +55,23 @@ def request(value: Any) -> str | None:
     return messages.given(found) if isinstance(found, dict) and "messages" in found else None
 
 
+def answered(value: Any) -> str | None:
+    """What was answered: the last of a call's events, where the assistant says it."""
+    events = decoded(value)
+    last = events[-1] if isinstance(events, list) and events else None
+    if not isinstance(last, dict) or last.get("role") != "assistant":
+        return None
+    return messages.message_text(last)
+
+
+def workflow(reading: Reading) -> str | None:
+    """The workflow in a trace's own span."""
+    template = reading.span.attributes.get("logfire.msg_template")
+    if not isinstance(template, str) or not template.startswith("OpenAI Agents trace: "):
+        return None
+    return label(reading.span.attributes.get("name"))
+
+
 def failed(value: Any) -> str | None:
     """`protocol` for the level ERROR and above."""
     return "protocol" if type(value) is int and value >= _ERROR_LEVEL else None

@@ -26,8 +26,8 @@ def kind(reading: Reading) -> SpanKind | None:
 
 
 def name_target(reading: Reading) -> str | None:
-    """The tool in a name of the form `tools/call {tool}`."""
-    method, _, target = reading.span.name.partition(" ")
+    """The tool in a name of the form `tools/call {tool}`, or as its Python SDK says, `MCP send …`."""
+    method, _, target = reading.span.name.removeprefix("MCP send ").partition(" ")
     return label(target) if method == _CALL else None
 
 

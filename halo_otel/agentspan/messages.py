@@ -8,10 +8,12 @@ is taken as it is.
 
 from typing import Any, Final, TypeAlias
 
-from halo_otel.agentspan.values import arguments, decoded, payload, text
+from halo_otel.agentspan.values import arguments, decoded, label, payload, text
 
 Message: TypeAlias = dict[str, Any]
 
+INSTRUCTING_ROLES: Final = frozenset({"system", "developer"})
+_INSTRUCTING_HINTS: Final = tuple(f'"{role}"' for role in INSTRUCTING_ROLES)
 _TEXT_TYPES: Final = (None, "text", "input_text", "output_text")
 _RESULT_TYPES: Final = ("tool_call_response", "tool-result")
 _CALL_KEYS: Final = ("function", "toolUse", "function_call", "functionCall")
@@ -36,6 +38,28 @@ def answered(value: Any) -> str | None:
     if not messages:
         return payload(value)
     return _said(messages[-1]) or _called(messages[-1])
+
+
+def instructions(value: Any) -> str | None:
+    """What the model was told to be: the text of the system and developer messages."""
+    if isinstance(value, str) and not any(role in value for role in _INSTRUCTING_HINTS):
+        return None
+    said = [
+        _said(message)
+        for message in _messages(value)
+        if label(message["role"]) in INSTRUCTING_ROLES
+    ]
+    return "\n".join(piece for piece in said if piece) or None
+
+
+def message_text(value: Any) -> str | None:
+    """The text of one message, or the tool calls it consists of; content alone is read as such."""
+    found = decoded(value)
+    if isinstance(found, dict) and (
+        "content" in found or "parts" in found or "tool_calls" in found
+    ):
+        return _said(found) or _called(found)
+    return content_text(value)
 
 
 def finish_reason(value: Any) -> Any:
@@ -105,6 +129,8 @@ def _inside(found: dict[str, Any]) -> Any:
 
 def _said(message: Message) -> str | None:
     content = message.get("parts", message.get("content"))
+    if isinstance(content, dict):  # AWS's logs put it one level deeper
+        content = decoded(content.get("content") or content.get("message"))
     if isinstance(content, list):
         return text("\n".join(piece for part in content if (piece := _piece(part))))
     return text(content)

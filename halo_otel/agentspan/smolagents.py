@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from halo_otel.agentspan.source import Dialect
-from halo_otel.agentspan.values import arguments, decoded, text
+from halo_otel.agentspan.values import arguments, decoded, payload, text
 
 DIALECT: Final = Dialect(
     name="smolagents",
@@ -11,6 +11,7 @@ DIALECT: Final = Dialect(
     scopes=("openinference.instrumentation.smolagents",),
 )
 
+_RECORD: Final = '{"memory_step": "'
 _CALL: Final = {"args", "kwargs", "sanitize_inputs_outputs"}
 
 
@@ -20,6 +21,12 @@ def tool_arguments(value: Any) -> str | None:
     if not isinstance(found, dict) or set(found) != _CALL:
         return None
     return arguments(found["args"] or found["kwargs"])
+
+
+def given(value: Any) -> str | None:
+    """What went in, on any span; a step is only given its own, empty record, which tells nothing."""
+    record = isinstance(value, str) and value.startswith(_RECORD)
+    return None if record else payload(value)
 
 
 def task(value: Any) -> str | None:

@@ -34,6 +34,8 @@ Parse = Callable[[Any], Any]
 # A fact from anything but one attribute's value.
 Read = Callable[[Reading], Any]
 
+EVENT = "event:"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -41,7 +43,8 @@ class Source:
 
     `key` is the attribute's key, or what to cite instead: `event:<name>`, `name`, `status`, or a fact
     further up in the table, whose own source is then cited. A row that `needs` an attribute holds
-    only where that stands.
+    only where that stands. With `inside`, that attribute of the span events called so is parsed,
+    the last that holds the fact; with `guard`, nothing is parsed where it yields nothing.
     """
 
     dialect: str
@@ -49,7 +52,30 @@ class Source:
     parse: Parse | None = None
     read: Read | None = None
     needs: str | None = None
+    inside: str | None = None
+    guard: Read | None = None
     kinds: frozenset[SpanKind] = frozenset()
+
+    def reader(self) -> Read | None:
+        """How to read the row where parsing the attribute `key` alone does not do."""
+        parse, inside, guard, needs = self.parse, self.inside, self.guard, self.needs
+        if parse is not None and inside is not None:
+            return _in_events(self.key.removeprefix(EVENT), inside, parse)
+        if parse is not None and guard is not None and needs is not None:
+            return lambda reading: parse(reading.span.attributes[needs]) if guard(reading) else None
+        return self.read
+
+
+def _in_events(name: str, inside: str, parse: Parse) -> Read:
+    def read(reading: Reading) -> Any:
+        for event in reversed(reading.span.events):
+            if event.name == name and inside in event.attributes:
+                known = parse(event.attributes[inside])
+                if known is not None:
+                    return known
+        return None
+
+    return read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +91,16 @@ class Dialect:
     event_markers: frozenset[str] = frozenset()
     scopes: tuple[str, ...] = ()
 
-    def at(self, key: str, parse: Parse, *kinds: SpanKind) -> Source:
-        """A row that reads the attribute `key`."""
-        return Source(dialect=self.name, key=key, parse=parse, needs=key, kinds=frozenset(kinds))
+    def at(self, key: str, parse: Parse, *kinds: SpanKind, guard: Read | None = None) -> Source:
+        """A row that reads the attribute `key`; with a `guard`, only where that yields something."""
+        return Source(
+            dialect=self.name,
+            key=key,
+            parse=parse,
+            needs=key,
+            guard=guard,
+            kinds=frozenset(kinds),
+        )
 
     def on(self, key: str, read: Read, *kinds: SpanKind) -> Source:
         """A row that reads more than the attribute `key`, where that stands."""
@@ -78,12 +111,11 @@ class Dialect:
         return Source(dialect=self.name, key=cited, read=read, kinds=frozenset(kinds))
 
     def event(self, name: str, key: str, parse: Parse, *kinds: SpanKind) -> Source:
-        """A row that reads the attribute `key` of the last span event called `name` that has it."""
-
-        def read(reading: Reading) -> Any:
-            for event in reversed(reading.span.events):
-                if event.name == name and (value := event.attributes.get(key)) is not None:
-                    return parse(value)
-            return None
-
-        return self.by(f"event:{name}", read, *kinds)
+        """A row that reads the attribute `key` of the last span event called `name` that tells it."""
+        return Source(
+            dialect=self.name,
+            key=f"{EVENT}{name}",
+            parse=parse,
+            inside=key,
+            kinds=frozenset(kinds),
+        )

@@ -37,6 +37,10 @@ _REDACTED_MEMBER: Final = re.compile(
 # Searching for these first is a hundred times cheaper than the expression.
 _REDACTED_HINTS: Final = ("REDACTED", "redacted", "Redacted", "***", _SCRUBBED)
 
+_JSON_BEGINS: Final = frozenset('{["')
+# The text decoded last, and what it stands for.
+_last: tuple[str, Any] = ("", None)
+
 INT64_MAX: Final = 2**63 - 1
 # Parsing costs about 2 µs per KiB; a longer text is taken as it is.
 JSON_CHARS_MAX: Final = 1 << 20
@@ -46,12 +50,13 @@ def text(value: Any) -> str | None:
     """Text that says something, as it was recorded."""
     if not isinstance(value, str) or not value:
         return None
-    if value[0] in _REDACTED_BEGINS and _is_redacted(value):
+    if value[0] in _REDACTED_BEGINS and is_redacted(value):
         return None
     return None if value[0].isspace() and value.isspace() else value
 
 
-def _is_redacted(value: str) -> bool:
+def is_redacted(value: str) -> bool:
+    """Whether `value` only says that something was taken out."""
     return len(value) <= _REDACTED_CHARS_MAX and (
         value.strip().lower() in _REDACTED or value.startswith(_SCRUBBED)
     )
@@ -88,9 +93,14 @@ def _bytes_as_text(value: Any) -> str:
 def arguments(value: Any) -> str | None:
     """As `payload`; unknown also if a member of the object is redacted, for then it has no equal."""
     known = payload(value)
-    if known is None or not any(hint in known for hint in _REDACTED_HINTS):
-        return known
-    return None if _REDACTED_MEMBER.search(known) else known
+    return None if known is not None and has_redacted_member(known) else known
+
+
+def has_redacted_member(known: str) -> bool:
+    """Whether a text inside this JSON only says that something was taken out."""
+    if not any(hint in known for hint in _REDACTED_HINTS):
+        return False
+    return _REDACTED_MEMBER.search(known) is not None
 
 
 def json_object(value: Any) -> str | None:
@@ -134,17 +144,26 @@ def decoded(value: Any) -> Any:
     """What JSON text stands for, decoded at most twice, for some SDKs encode twice; else `value`.
 
     Only text that begins like a JSON object, array or string is tried (conventions, precedence 1).
+    What comes back is not to be changed: several facts are read from one text, so the last is kept.
     """
-    for _ in range(2):
-        if not isinstance(value, str) or value[:1] not in {"{", "[", '"'}:
-            break
-        if len(value) > JSON_CHARS_MAX:
-            break
-        try:
-            value = orjson.loads(value)
-        except ValueError:
-            break
-    return value
+    global _last
+    if not isinstance(value, str) or value[:1] not in _JSON_BEGINS or len(value) > JSON_CHARS_MAX:
+        return value
+    known, found = _last
+    if known is value:
+        return found
+    found = _loads(value)
+    if isinstance(found, str) and found[:1] in _JSON_BEGINS:
+        found = _loads(found)
+    _last = value, found
+    return found
+
+
+def _loads(value: str) -> Any:
+    try:
+        return orjson.loads(value)
+    except ValueError:
+        return value
 
 
 def unquoted(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from halo_otel.agentspan import messages
 from halo_otel.agentspan.source import Dialect
-from halo_otel.agentspan.values import decoded, label, payload, text
+from halo_otel.agentspan.values import decoded, label, text
 from halo_otel.model.facts import SpanKind
 
 DIALECT: Final = Dialect(
@@ -16,6 +16,7 @@ DIALECT: Final = Dialect(
     markers=frozenset(
         {"ai.operationId", "ai.model.id", "ai.toolCall.name", "ai.telemetry.functionId"}
     ),
+    scopes=("gen_ai",),  # version 7's
 )
 
 _KINDS: Final = {
@@ -52,8 +53,8 @@ def prompt(value: Any) -> str | None:
     return text(asked) or messages.given(value)
 
 
-def tool_definitions(value: Any) -> str | None:
-    """The tools offered: a list of JSON objects, each of them text."""
-    if isinstance(value, list) and all(isinstance(tool, str) for tool in value):
-        return f"[{','.join(value)}]" if value else None
-    return payload(value)
+def instructions(value: Any) -> str | None:
+    """What the model was told to be, in `{system, prompt | messages}`."""
+    found = decoded(value)
+    told = found.get("system") if isinstance(found, dict) else None
+    return messages.content_text(told) if told else messages.instructions(value)

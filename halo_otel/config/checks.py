@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from halo_otel.config.keys import duration, size
+from halo_otel.config.prices import read_prices
 from halo_otel.config.sections import Config, OtlpExporter, Registry
+from halo_otel.errors import ConfigError
 
 # host:port with an IPv6 address in brackets, as the Collector writes endpoints (confignet).
 _ENDPOINT: Final = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
@@ -27,6 +29,7 @@ def problems(config: Config) -> list[str]:
         *_registry(config.registry),
         *_sizes(config),
         *_times(config),
+        *_prices(config.window.prices_file),
     ]
 
 
@@ -118,6 +121,14 @@ def _sizes(config: Config) -> Iterator[str]:
                 " or lower receivers.otlp.protocols.grpc.max_recv_msg_size_mib"
                 " and receivers.otlp.protocols.http.max_request_body_size"
             )
+
+
+def _prices(file: Path | None) -> Iterator[str]:
+    if file is not None:
+        try:
+            read_prices(file)
+        except ConfigError as error:
+            yield str(error)
 
 
 def _times(config: Config) -> Iterator[str]:

@@ -51,6 +51,11 @@ def load_from_environment(path: Path | None) -> Config:
     return load(path or (Path(named) if named else None), os.environ)
 
 
+def variable(name: str) -> str:
+    """A variable that another tool defines, such as its API key; `""` if it is not set."""
+    return os.environ.get(name, "")
+
+
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """The file `path` (none: only defaults) under the `HALO_…` variables of `environ`.
 

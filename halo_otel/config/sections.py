@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -33,6 +33,9 @@ def _bytes(value: object) -> object:
 
 Duration = Annotated[float, BeforeValidator(_seconds)]  # seconds; written 30s, 5m, 1h
 Size = Annotated[int, BeforeValidator(_bytes)]  # bytes; written 64MiB, 2GiB
+
+
+Keep: TypeAlias = Literal["agents", "all"]
 
 
 class Section(BaseModel):
@@ -113,6 +116,14 @@ class Window(Section):
     retention: Duration = Field(86400, gt=0, description="age at which a sealed window is deleted")
     retention_bytes: Size = Field(
         10 << 30, ge=1 << 20, description="bytes of sealed windows; the oldest are deleted above it"
+    )
+    keep: Keep = Field(
+        "agents",
+        description="all: everything; agents: log records without a trace are let go unless they are"
+        " GenAI events, and, one length after a window's end, traces that no agent span came for",
+    )
+    prices_file: Path | None = Field(
+        None, description="TOML table of model prices, believed before the built-in one"
     )
     memory_limit: Size = Field(1 << 30, ge=64 << 20, description="memory DuckDB may use")
     threads: int = Field(2, ge=1, description="threads DuckDB may use")

@@ -7,6 +7,7 @@ anything, so a detector that needs a fact abstains where it is `None`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class SpanKind(StrEnum):
@@ -34,12 +35,15 @@ class Evaluation:
     explanation: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AgentFacts:
     """The facts of one span.
 
     `sources` names, for each fact that is known, the attribute key (or `event:<name>`,
     `name`, `status`) it was read from, so that a finding can cite it.
+
+    Of its many fields a span fills a dozen; without slots the others are the class's own defaults,
+    and `of` costs a tenth of the constructor.
     """
 
     kind: SpanKind = SpanKind.OTHER
@@ -57,13 +61,13 @@ class AgentFacts:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-    cost: float | None = None  # USD, only where the telemetry states it
+    cost: float | None = None  # USD, as the telemetry states it or by a table of prices
     system_instructions: str | None = None  # what the model or agent is told to be, as recorded
     tool_name: str | None = None
     tool_call_id: str | None = None
-    tool_arguments: str | None = None  # JSON or plain text, as it was recorded
+    tool_arguments: str | None = None  # JSON or plain text, as it was recorded; whole
     tool_result: str | None = None
-    input_text: str | None = None  # what the model or agent was given, as recorded
+    input_text: str | None = None  # what the model or agent was given, as recorded, even if cut
     output_text: str | None = None  # what it answered
     finish_reason: str | None = None
     error_type: str | None = None  # exception.type, error.type; None without an error
@@ -71,20 +75,28 @@ class AgentFacts:
     error_source: str | None = None  # "status" | "exception" | "tool_result" | "protocol"
     prompt_version: str | None = None
     workflow: str | None = None  # the graph or workflow that the agents run in
-    tool_definitions: str | None = None  # the tools a model or agent was offered, JSON as recorded
+    tool_definitions: str | None = None  # the tools offered, as OTel's JSON list `{type, name, …}`
     handoff_target: str | None = None  # the agent that is handed over to
     retry_attempt: int | None = None  # as the framework counts its attempts at one thing
     first_token_ms: float | None = None  # from the request to the first piece of the answer
     cache_accounting: str | None = None  # cached tokens "inside" input_tokens or "beside" them
     retrieval_documents: str | None = None  # what a retriever found, JSON as recorded
     evaluations: tuple[Evaluation, ...] | None = None
-    # Why a payload that stands there is unknown: "redacted" | "truncated" | "empty"
+    # Why a payload that stands there is unknown: "redacted" | "truncated" | "empty". Of a truncated
+    # input or output the text that is there is kept, to be read and not to be compared.
     arguments_unknown: str | None = None
     result_unknown: str | None = None
     input_unknown: str | None = None
     output_unknown: str | None = None
     superseded: bool | None = None  # a placeholder that a later span repeats; it has no other facts
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, known: dict[str, Any]) -> "AgentFacts":
+        """The facts whose values are `known`, by field; it becomes theirs. `sources` must be there."""
+        facts = object.__new__(cls)
+        object.__setattr__(facts, "__dict__", known)
+        return facts
 
     @property
     def failed(self) -> bool:

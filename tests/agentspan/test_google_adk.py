@@ -59,7 +59,7 @@ def test_content_that_is_switched_off_is_unknown_and_not_empty(facts: Any) -> No
 
 @pytest.mark.parametrize(
     ("name", "kind", "agent"),
-    [("invocation", "agent", None), ("agent_run [writer]", "agent", "writer")],
+    [("invocation", "chain", None), ("agent_run [writer]", "agent", "writer")],
 )
 def test_version_1_names(facts: Any, name: Any, kind: Any, agent: Any) -> None:
     known = facts({}, name=name, scope=SCOPE)

@@ -59,6 +59,8 @@ def test_one_mcp_call_seen_from_both_ends_is_one_tool_span(facts: Any) -> None:
     assert (client.kind, client.tool_name) == ("tool", "search")
     assert (server.kind, server.tool_name) == ("chain", None)
     assert client.dialects == ("gen_ai", "mcp")
+    sdk = facts({"mcp.method.name": "tools/call"}, name="MCP send tools/call search", kind=3)
+    assert (sdk.kind, sdk.tool_name) == ("tool", "search")
 
 
 def test_dialects_are_a_set(facts: Any) -> None:

@@ -1,5 +1,6 @@
 """Langfuse (conventions §2, §3b); what the SDK emits is in `captured/langfuse.json`."""
 
+import json
 from typing import Any
 
 import pytest
@@ -53,3 +54,24 @@ def test_an_observation_of_level_error_failed(facts: Any) -> None:
     assert (known.error_source, known.error_message) == ("protocol", "full")
     warned = {TYPE: "tool", **level, "langfuse.observation.level": "WARNING"}
     assert facts(warned).error_message is None
+
+
+@pytest.mark.parametrize("side", ["prompt", "input"])
+def test_usage_as_openai_writes_it(facts: Any, side: str) -> None:
+    other = {"prompt": "completion", "input": "output"}[side]
+    usage = {
+        f"{side}_tokens": 120,
+        f"{side}_tokens_details": {"cached_tokens": 40},
+        f"{other}_tokens": 15,
+        f"{other}_tokens_details": {"reasoning_tokens": 5},
+    }
+    known = facts(
+        {
+            TYPE: "generation",
+            "langfuse.observation.usage_details": json.dumps(usage),
+            "langfuse.observation.model.name": "m-1",
+        }
+    )
+    assert (known.input_tokens, known.cache_read_tokens) == (120, 40)
+    assert (known.output_tokens, known.reasoning_tokens) == (15, 5)
+    assert known.model_served == "m-1"

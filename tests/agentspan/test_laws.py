@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo_otel.agentspan import fallback
-from halo_otel.agentspan.precedence import DIALECTS, PRECEDENCE
+from halo_otel.agentspan.precedence import DIALECTS, OTHERWISE, PRECEDENCE
 from halo_otel.model.facts import AgentFacts, SpanKind
 
 ROW_KEYS = sorted({row.needs for rows in PRECEDENCE.values() for row in rows if row.needs})
@@ -21,10 +21,22 @@ FLAT = [
 ]  # fmt: skip
 TELLING = [
     "AGENT", "LLM", "TOOL", "chat", "execute_tool", "invoke_agent", "tools/call", "user",
-    "<REDACTED>", "Error: x", "[", "{", '"', '[{"role":"user"}]', '[{"role":1,"parts":[1,{}]}]',
+    "<REDACTED>", "Error: x", '{"a": "b', "x ...[truncated]", '{"score": 1, "reason": "r"}',
+    '[{"id": 1, "score": 0.5}]', '{"tools": ["f", {"toolSpec": {"name": "g"}}]}', '{"system": "s"}',
+    '[{"role":"system","content":[{"text":"be"}]}]', '{"config":{"tools":[{"functions":["f"]}]}}', "[", "{", '"', '[{"role":"user"}]', '[{"role":1,"parts":[1,{}]}]',
     '{"messages":1}', '{"messages":[{"role":"user","content":{"a":1}}]}', '{"error":[1]}',
     '[{"role":"user","parts":[{"type":[],"text":{}}]}]', '[{"toolUse":{"name":"x"}}]',
     '{"status":true}', "1" * 30, "\ud800", "[" * 2000, "NaN", "1e999", '"' * 9,
+]  # fmt: skip
+FLAT += [
+    f"{place}.{index}.{rest}"
+    for index in (0, 1)
+    for place, rest in (
+        ("llm.tools", "tool.json_schema"), ("llm.tools", "tool.name"),
+        ("retrieval.documents", "document.content"), ("evaluations", "evaluation.name"),
+        ("retrieval.documents", "document.metadata"), ("evaluations", "evaluation.score"),
+        ("llm.request.functions", "name"), ("llm.request.functions", "parameters"),
+    )
 ]  # fmt: skip
 FLAT += [
     f"gen_ai.{side}.{index}.{rest}"
@@ -50,6 +62,7 @@ NOT_TEXT: dict[str, Any] = {
     "first_token_ms": float,
     "retry_attempt": int,
     "superseded": bool,
+    "evaluations": tuple,
     **{
         f"{kind}_tokens": int
         for kind in ("input", "output", "cache_read", "cache_write", "reasoning")
@@ -110,7 +123,7 @@ def test_any_soup_of_attributes_is_normalised(facts: Any, **span: Any) -> None:
 
 def test_every_fact_has_rows_and_every_row_a_known_dialect() -> None:
     names = {field.name for field in fields(AgentFacts)} - {"dialects", "sources"}
-    assert set(PRECEDENCE) == names
+    assert {*PRECEDENCE, *(fact for table in OTHERWISE.values() for fact in table)} == names
     dialects = {dialect.name for dialect in DIALECTS} | {fallback.DIALECT.name}
     for rows in PRECEDENCE.values():
         for row in rows:

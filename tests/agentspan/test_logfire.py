@@ -1,5 +1,6 @@
 """Logfire and the OpenAI Agents SDK through it (conventions §3b, §3d)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -64,3 +65,22 @@ def test_error_of_an_agents_function(captured: Any) -> None:
     assert hotel.error_message == (
         "Error running tool (non-fatal): Tool execution failed. Error details are redacted."
     )
+
+
+def test_what_a_response_said_or_called_is_the_last_event(facts: Any) -> None:
+    asked = {"event.name": "gen_ai.user.message", "role": "user", "content": "Ulm?"}
+    call = {"id": "c1", "function": {"name": "get_weather", "arguments": '{"city": "Ulm"}'}}
+    called = {"event.name": "gen_ai.assistant.message", "role": "assistant", "tool_calls": [call]}
+    said = {"event.name": "gen_ai.assistant.message", "role": "assistant", "content": "12 degrees"}
+
+    def answer(*events: Any) -> Any:
+        attributes = {
+            "logfire.msg_template": "Responses API with {gen_ai.request.model!r}",
+            "events": json.dumps(events),
+        }
+        return facts(attributes, scope=AGENTS).output_text
+
+    assert answer(asked, called) == 'get_weather({"city": "Ulm"})'
+    assert answer(asked, called, said) == "12 degrees"
+    assert answer(asked) is None
+    assert answer() is None

@@ -89,3 +89,59 @@ def test_model_call_in_old_keys(facts: Any) -> None:
     assert (known.finish_reason, known.user_id, known.session_id) == ("tool_call", "u", "t")
     assert (known.workflow, known.prompt_version) == ("w", "3")
     assert known.handoff_target == "Billing"
+
+
+def test_langchain_under_otels_keys(facts: Any) -> None:
+    """The instrumentor puts its whole notes where OTel has only the arguments and the result."""
+    given = {
+        "input_str": "{'city': 'Ulm'}",
+        "inputs": {"city": "Ulm"},
+        "kwargs": {"tool_call_id": "c1", "name": None},
+    }
+    message = {"id": ["langchain", "ToolMessage"], "kwargs": {"content": "12 degrees"}}
+    known = facts(
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "traceloop.span.kind": "tool",
+            "traceloop.entity.input": json.dumps(given),
+            "gen_ai.tool.call.arguments": json.dumps(given),
+            "gen_ai.tool.call.result": json.dumps({"output": message, "kwargs": {"tags": []}}),
+        }
+    )
+    assert json.loads(known.tool_arguments) == {"city": "Ulm"}
+    assert (known.tool_result, known.tool_call_id) == ("12 degrees", "c1")
+
+
+@pytest.mark.parametrize(
+    "value", ['{"kwargs": "tool_call_id", "a": "tool_call_id"}', '["tool_call_id"]', '"input_str"']
+)
+def test_what_only_looks_like_langchain_is_taken_as_it_is(facts: Any, value: str) -> None:
+    known = facts(
+        {
+            "traceloop.span.kind": "tool",
+            "traceloop.entity.input": value,
+            "gen_ai.tool.call.arguments": value,
+        }
+    )
+    assert known.tool_call_id is None
+    assert known.tool_arguments is not None
+
+
+def test_a_task_of_the_instrumentor_without_its_own_keys(facts: Any) -> None:
+    assert facts({"gen_ai.operation.name": "execute_task"}).kind == "chain"
+
+
+@pytest.mark.parametrize(
+    ("messages", "asked"),
+    [
+        ([["user", "Ulm?"]], "Ulm?"),
+        ([["user", "Ulm?"], ["ai", "12 degrees"]], "Ulm?"),
+        ([{"kwargs": {"type": "human", "content": "Ulm?"}}, {"kwargs": {"type": "ai"}}], "Ulm?"),
+        ([{"kwargs": {"type": "ai", "content": "12 degrees"}}, ["user"], None], None),
+        ("Ulm?", None),
+    ],
+)
+def test_what_a_langchain_graph_was_asked(facts: Any, messages: Any, asked: Any) -> None:
+    value = json.dumps({"inputs": {"messages": messages}, "tags": []})
+    known = facts({"traceloop.span.kind": "workflow", "traceloop.entity.input": value})
+    assert known.input_text == (asked or value)

@@ -50,9 +50,7 @@ RUNS = {
     "openai_agents_openinference": Told(
         dialect="openinference", arguments=CITY, failure="Error running tool", session=False
     ),
-    "openinference_openai": Told(
-        dialect="openinference", model="gpt-5-mini-2026-01-01", **MODEL_ONLY
-    ),
+    "openinference_openai": Told(dialect="openinference", **MODEL_ONLY),
     "openllmetry_new": Told(dialect="gen_ai", **MODEL_ONLY),
     "openllmetry_old": Told(dialect="openllmetry", **MODEL_ONLY),
     "openllmetry_sdk": Told(dialect="openllmetry", arguments=CITY),

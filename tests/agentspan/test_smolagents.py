@@ -1,5 +1,6 @@
 """smolagents through OpenInference (conventions §3c); as emitted: `captured/smolagents.json`."""
 
+import json
 from typing import Any
 
 
@@ -7,7 +8,8 @@ def test_run_steps_and_tools(captured: Any) -> None:
     run = captured("smolagents")
     assert run[0].agent_name == "travel_agent"
     assert run[0].input_text == "What is the weather in Ulm? Book a hotel."
-    assert run[0].tool_definitions == '["get_weather","book_hotel","final_answer"]'
+    tools = [tool["name"] for tool in json.loads(run[0].tool_definitions)]
+    assert tools == ["get_weather", "book_hotel", "final_answer"]
     assert [known.kind for known in run[1:4]] == ["chain", "llm", "tool"]
 
 
@@ -23,3 +25,15 @@ def test_positional_arguments(facts: Any) -> None:
 def test_task(facts: Any) -> None:
     known = facts({"openinference.span.kind": "AGENT", "smolagents.task": "Sum up"}, name="A.run")
     assert (known.agent_name, known.input_text) == ("A", "Sum up")
+
+
+def test_a_steps_own_record_is_nothing_that_it_was_told(facts: Any) -> None:
+    known = facts(
+        {
+            "openinference.span.kind": "CHAIN",
+            "input.value": '{"memory_step": "ActionStep(step_number=1, error=None)"}',
+        },
+        name="Step 1",
+        scope="openinference.instrumentation.smolagents",
+    )
+    assert (known.kind, known.input_text) == ("chain", None)

@@ -31,6 +31,12 @@ def test_arguments_and_result_in_detail_events_only(facts: Any) -> None:
 
 def test_first_token_and_tools(captured: Any) -> None:
     run = captured("strands_default")
-    assert run[0].tool_definitions == '["get_weather", "book_hotel"]'
+    tools = [tool["name"] for tool in json.loads(run[0].tool_definitions)]
+    assert tools == ["get_weather", "book_hotel"]
     assert all(known.first_token_ms > 0 for known in run if known.kind == "llm")
     assert {known.provider for known in run} == {None}
+
+
+def test_finish_reason_in_detail_events_only(captured: Any) -> None:
+    reasons = [known.finish_reason for known in captured("strands_latest") if known.kind == "llm"]
+    assert reasons == ["tool_call", "tool_call", "stop"]

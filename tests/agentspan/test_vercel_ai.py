@@ -97,3 +97,17 @@ def test_tools_offered_are_one_json_list(captured: Any) -> None:
 )
 def test_provider(facts: Any, stated: Any, provider: Any) -> None:
     assert facts({"ai.operationId": "ai.embed", "ai.model.provider": stated}).provider == provider
+
+
+def test_version_7_tool_call(facts: Any) -> None:
+    """Its only dialect is its scope: results are JSON, texts too."""
+    known = facts(
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.call.result": '"12 degrees"',
+            "ai.settings.context.sessionId": "trip-7",
+        },
+        scope="gen_ai",
+    )
+    assert known.dialects == ("gen_ai", "vercel_ai")
+    assert (known.tool_result, known.session_id) == ("12 degrees", "trip-7")

@@ -12,6 +12,7 @@ from halo_otel.config.load import CONFIG_VARIABLE, SECRETS, load, load_from_envi
 from halo_otel.config.sections import Config
 from halo_otel.errors import ConfigError
 
+PRICES = Path(__file__).parents[2] / "halo_otel" / "agentspan" / "prices.toml"
 HOME = {"HOME": "/home/someone"}
 Write = Callable[[str], Path]
 
@@ -38,6 +39,8 @@ def problems(path: Path | None, environ: dict[str, str]) -> list[str]:
 def another_value(key: Key) -> tuple[str, object]:
     """A legal value of `key` that is not its default: as written, and as it is then read."""
     default = key.field.default
+    if key.name == "window.prices_file":  # it must be one
+        return str(PRICES), PRICES
     if key.kind == "path":
         return "/elsewhere/file", Path("/elsewhere/file")
     if key.kind == "mapping":
@@ -262,3 +265,9 @@ def test_no_home_directory_is_a_problem_only_where_it_is_needed() -> None:
         "storage.directory: ~nobody-of-this-name/data needs a home directory: give a full path"
     ]
     assert load(None, {"HALO_STORAGE_DIRECTORY": "/data"}).storage.directory == Path("/data")
+
+
+def test_a_table_of_prices_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none.toml"
+    (told,) = problems(None, {"HALO_WINDOW_PRICES_FILE": str(nowhere)})
+    assert told.startswith(f"window.prices_file: cannot read {nowhere}")
