@@ -10,6 +10,7 @@ from halo_otel.cli import (
     config,
     demo,
     findings,
+    importing,
     replay,
     report,
     service,
@@ -58,4 +59,5 @@ app.command("tree")(traces.tree)
 app.command("replay")(replay.replay)
 app.command("health")(service.health)
 app.command("status")(service.status)
+app.add_typer(importing.app, name="import")
 app.add_typer(config.app, name="config")

@@ -1,6 +1,6 @@
 """Agent traffic with known faults, bundled real traces, and the guided tour that `halo-otel demo` shows.
 
-    applications ──play──▶ recording ──speak──▶ dialects ──▶ traffic (spans + labels) ──▶ export (OTLP requests)
+    applications ──play──▶ recording ──speak──▶ dialects ──▶ traffic (spans + labels) ──▶ OTLP requests
                   ▲
                 faults
 

@@ -23,7 +23,6 @@ from halo_otel.clock import NS_PER_S, Clock, SystemClock
 from halo_otel.control.client import ControlClient
 from halo_otel.demo.bundled import NAMES
 from halo_otel.demo.collector import CONFIG, RealCollector
-from halo_otel.demo.export import requests
 from halo_otel.demo.faults import Fault, Label
 from halo_otel.demo.narrator import Narrator
 from halo_otel.demo.process import Program, free_ports, python, python_variables
@@ -33,6 +32,7 @@ from halo_otel.demo.standin import StandIn
 from halo_otel.errors import HaloError, Unreachable
 from halo_otel.model.finding import Finding, Severity
 from halo_otel.model.report import Report
+from halo_otel.otlp.encode import requests
 
 WINDOW_S: Final = 6
 SETTLE_S: Final = 2

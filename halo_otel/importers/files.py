@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from halo_otel.errors import BadFile, BadRequest
+from halo_otel.importers import foreign
 from halo_otel.importers.formats import ACCEPTED, Part, parts
 from halo_otel.model.span import LogRecord, Span
 from halo_otel.otlp import jsontext
 from halo_otel.otlp.decode import decode_logs, decode_traces
+from halo_otel.otlp.encode import requests
 from halo_otel.otlp.jsonlines import log_records_from_tree, spans_from_tree
 from halo_otel.otlp.jsonrequest import request_from_tree
 
@@ -17,6 +19,9 @@ T = TypeVar("T")
 
 # A named file whose first lines are all bad is not a trace file with a bad line in it.
 _BAD_LINES_MAX: Final = 100
+
+_LOG_KEYS: Final = frozenset({"resourceLogs", "resource_logs"})
+_OTLP_KEYS: Final = _LOG_KEYS | {"resourceSpans", "resource_spans"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,25 @@ class DirectoryEnd:
     """There are no more files in the directory at `path`."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is bad in one part, one sentence each; it is `usable` unless nothing came of it."""
+
+    problems: tuple[str, ...] = ()
+    usable: bool = True
+
+
+_GOOD: Final = Verdict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents(Generic[T]):
+    """What came of one part, and what is bad in it."""
+
+    items: Iterable[T]
+    verdict: Verdict = _GOOD
 
 
 Entry: TypeAlias = FilePart | FileEnd | DirectoryEnd
@@ -112,13 +136,13 @@ class Judge:
         self._why = ""
         self._files = 0  # of this directory
 
-    def see(self, entry: Entry, why: str | None = None) -> None:
-        """Take note of `entry`, a part that cannot be decoded with the reason `why`.
+    def see(self, entry: Entry, verdict: Verdict = _GOOD) -> None:
+        """Take note of `entry`, and if it is a part of what is bad in it.
 
         Raises `BadFile` as `read_telemetry` does.
         """
         if isinstance(entry, FilePart):
-            self._see_part(entry, why)
+            self._see_part(entry, verdict)
         elif isinstance(entry, FileEnd):
             self._see_end(entry)
         else:
@@ -126,14 +150,13 @@ class Judge:
                 raise BadFile(f"{entry.path} holds no trace file: expected {ACCEPTED}")
             self._files = 0
 
-    def _see_part(self, entry: FilePart, why: str | None) -> None:
-        if why is None:
-            self._good += 1
-            return
-        self._bad, self._why = self._bad + 1, why
-        if not entry.directory and not self._good and self._bad == _BAD_LINES_MAX:
-            raise BadFile(self._refusal(entry.path))
-        self._on_bad(BadLine(path=entry.path, number=entry.part.number, why=why))
+    def _see_part(self, entry: FilePart, verdict: Verdict) -> None:
+        self._good += verdict.usable
+        for why in verdict.problems:
+            self._bad, self._why = self._bad + 1, why
+            if not entry.directory and not self._good and self._bad == _BAD_LINES_MAX:
+                raise BadFile(self._refusal(entry.path))
+            self._on_bad(BadLine(path=entry.path, number=entry.part.number, why=why))
 
     def _see_end(self, entry: FileEnd) -> None:
         failure = entry.failure
@@ -152,29 +175,41 @@ class Judge:
 
 
 def _read(
-    paths: Sequence[Path], on_bad: OnBad, convert: Callable[[Part], Iterable[T]]
+    paths: Sequence[Path], on_bad: OnBad, convert: Callable[[Part], Contents[T]]
 ) -> Iterator[T]:
     judge = Judge(on_bad)
     for entry in entries(paths):
-        items: Iterable[T] = ()
-        why = None
         if isinstance(entry, FilePart):
-            try:
-                items = convert(entry.part)
-            except BadRequest as error:
-                why = str(error)
-        judge.see(entry, why)
-        yield from items
+            contents = _judged(entry.part, convert)
+            judge.see(entry, contents.verdict)
+            yield from contents.items
+        else:
+            judge.see(entry)
 
 
-def telemetry(part: Part) -> Iterable[Span | LogRecord]:
-    """The spans or the log records of one export request; raises `BadRequest`."""
-    if part.problem is not None:
-        raise BadRequest(part.problem)
+def telemetry(part: Part) -> Contents[Span | LogRecord]:
+    """The spans or the log records of one part."""
+    return _judged(part, _telemetry)
+
+
+def _judged(part: Part, convert: Callable[[Part], Contents[T]]) -> Contents[T]:
+    try:
+        if part.problem is not None:
+            raise BadRequest(part.problem)
+        return convert(part)
+    except BadRequest as error:
+        return Contents(items=(), verdict=Verdict(problems=(str(error),), usable=False))
+
+
+def _telemetry(part: Part) -> Contents[Span | LogRecord]:
     if part.format == "protobuf":
-        return _telemetry_of_message(part.content)
+        return Contents(items=_telemetry_of_message(part.content))
     tree = jsontext.loads(part.content)
-    return log_records_from_tree(tree) if _holds_logs(tree) else spans_from_tree(tree)
+    if not _is_otlp(tree):
+        found = _foreign(tree)
+        return Contents(items=found.spans, verdict=_verdict(found))
+    read = log_records_from_tree if _holds_logs(tree) else spans_from_tree
+    return Contents(items=read(tree))
 
 
 def _telemetry_of_message(message: bytes) -> Iterable[Span | LogRecord]:
@@ -189,24 +224,39 @@ def _telemetry_of_message(message: bytes) -> Iterable[Span | LogRecord]:
     return spans or decode_logs(message)
 
 
-def _request(part: Part) -> Iterable[bytes]:
-    if part.problem is not None:
-        raise BadRequest(part.problem)
+def _request(part: Part) -> Contents[bytes]:
     if part.format == "protobuf":
         if next(decode_traces(part.content), None) is None:
             raise BadRequest("holds no spans")
-        return [part.content]
+        return Contents(items=(part.content,))
     tree = jsontext.loads(part.content)
+    if not _is_otlp(tree):
+        found = _foreign(tree)
+        return Contents(items=requests(found.spans), verdict=_verdict(found))
     if _holds_logs(tree):
         raise BadRequest("holds log records, not spans")
-    return [request_from_tree(tree, "traces").SerializeToString()]
+    return Contents(items=(request_from_tree(tree, "traces").SerializeToString(),))
 
 
-def _holds_logs(tree: Any) -> bool:
-    """Whether the JSON of a request holds log records; raises `BadRequest` if it holds neither."""
-    keys = tree.keys() if isinstance(tree, dict) else set()
-    if keys & {"resourceLogs", "resource_logs"}:
-        return True
-    if keys and not keys & {"resourceSpans", "resource_spans"}:
-        raise BadRequest(f"neither resourceSpans nor resourceLogs, but {sorted(keys)[:5]!r}"[:200])
-    return False
+def _is_otlp(tree: Any) -> bool:
+    """Whether JSON is an OTLP request of traces or logs; `{}` is an empty one."""
+    return isinstance(tree, dict) and (not tree or not _OTLP_KEYS.isdisjoint(tree))
+
+
+def _holds_logs(tree: dict[str, Any]) -> bool:
+    return not _LOG_KEYS.isdisjoint(tree)
+
+
+def _foreign(tree: Any) -> foreign.Foreign:
+    """The spans in an export of another tool. Raises `BadRequest` if it is none."""
+    found = foreign.read(tree)
+    if found is not None:
+        return found
+    if isinstance(tree, dict):
+        keys = f"{sorted(tree)[:5]!r}"[:200]
+        raise BadRequest(f"neither resourceSpans nor resourceLogs nor {foreign.NAMES}, but {keys}")
+    raise BadRequest(f"expected an object, got {tree!r}"[:200])
+
+
+def _verdict(found: foreign.Foreign) -> Verdict:
+    return Verdict(problems=found.problems, usable=bool(found.spans or not found.problems))

@@ -1,12 +1,14 @@
 """One trace file, whatever its format, to its export requests one by one.
 
-    JSON lines      one Export…ServiceRequest per line, as the Collector's file exporter writes them
-    JSON            one request, or an array of them, in the whole file, pretty-printed or not
+    JSON lines      one Export…ServiceRequest per line, as the Collector's file exporter writes them,
+                    or a span, a trace or an answer of another tool's export (`foreign`)
+    JSON            one of these, or an array of them, in the whole file, pretty-printed or not
     protobuf        one serialized request
+    Parquet         one span per row: Phoenix' data frames, Langfuse's blob export
     protobuf, length-prefixed    4 bytes big-endian size before each serialized request: the file
                     exporter's `format: proto`
 
-each plain or gzipped. The first bytes decide, never the file's name.
+each but Parquet plain or gzipped. The first bytes decide, never the file's name.
 """
 
 import gzip
@@ -21,13 +23,15 @@ from typing import Any, Final, Literal, TypeAlias
 import orjson
 
 from halo_otel.errors import BadFile, BadRequest
+from halo_otel.importers import parquet
 from halo_otel.otlp import jsontext
 
 _File: TypeAlias = "io.BufferedReader[Any]"
 
 ACCEPTED: Final = (
-    "OTLP JSON lines, OTLP JSON, or OTLP protobuf (one request, or length-prefixed requests), "
-    "each plain or gzipped"
+    "OTLP JSON lines, OTLP JSON, or OTLP protobuf (one request, or length-prefixed requests), or an "
+    "export of HALO, Langfuse, Phoenix or Jaeger as JSON or JSON lines, each plain or gzipped, or "
+    "as Parquet"
 )
 # A line, a document or a message longer than this is refused: it is read in one piece.
 REQUEST_BYTES_MAX: Final = 256 << 20
@@ -64,7 +68,9 @@ def parts(path: Path) -> Iterator[Part]:
             head = file.peek(_BUFFER_BYTES)
             if not head.strip():
                 return
-            if _begins_like_json(head):
+            if head.startswith(parquet.MAGIC):
+                yield from _parquet_parts(path)
+            elif _begins_like_json(head):
                 yield from _json_parts(file, path)
             elif head[:1] == bytes([_FIRST_TAG]):
                 yield _message(file, number=1, size=REQUEST_BYTES_MAX + 1)
@@ -137,7 +143,19 @@ def _document_parts(document: bytes, path: Path) -> Iterator[Part]:
         raise BadFile(f"{path} is {error}; expected {ACCEPTED}") from error
     requests = tree if isinstance(tree, list) else [tree]
     for number, request in enumerate(requests, start=1):
-        yield Part(number=number, format="json", content=orjson.dumps(request))
+        yield _json_part(number, request)
+
+
+def _parquet_parts(path: Path) -> Iterator[Part]:
+    for number, row in enumerate(parquet.rows(path), start=1):
+        yield _json_part(number, row)
+
+
+def _json_part(number: int, tree: Any) -> Part:
+    try:
+        return Part(number=number, format="json", content=orjson.dumps(tree))
+    except TypeError as error:  # nested deeper than orjson writes, or a type that JSON has not
+        return _problem(number, "json", f"cannot be taken apart: {error}")
 
 
 def _length_prefixed_parts(file: _File) -> Iterator[Part]:

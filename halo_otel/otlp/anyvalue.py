@@ -29,7 +29,7 @@ NESTING_MAX: Final = 100
 TOO_DEEP: Final = "[nested deeper than 100 levels]"
 
 _BYTES, _DOUBLE, _ESCAPE = "$bytes", "$double", "$"
-_PLAIN: Final = frozenset({str, bool, int, type(None)})
+_PLAIN: Final = frozenset({str, bool, int, type(None), orjson.Fragment})
 _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
@@ -56,7 +56,7 @@ def attributes_from_proto(pairs: Iterable[Any]) -> dict[str, AnyValue]:
 
 
 def to_json(value: AnyValue | Attributes) -> str:
-    """The JSON form of `value`, compact, keys in their order."""
+    """The JSON form of `value`, compact, keys in their order; an `orjson.Fragment` in it is as it is."""
     if not (
         type(value) is dict and len(value) > 1 and _PLAIN.issuperset(map(type, value.values()))
     ):

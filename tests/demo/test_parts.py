@@ -16,7 +16,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from halo_otel.clock import NS_PER_S, SystemClock
-from halo_otel.demo.export import requests
 from halo_otel.demo.faults import Label
 from halo_otel.demo.narrator import Narrator, safe
 from halo_otel.demo.process import Program, free_ports, python_variables
@@ -37,6 +36,7 @@ from halo_otel.model.finding import (
 )
 from halo_otel.model.report import Coverage, Report, WindowSummary
 from halo_otel.model.span import LogRecord, Resource, Scope, SpanId, TraceId
+from halo_otel.otlp.encode import requests
 
 NOW_NS = 1_790_000_000 * NS_PER_S
 SERVER = (

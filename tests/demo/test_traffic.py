@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from halo_otel.clock import NS_PER_S
 from halo_otel.demo.applications import APPLICATIONS
 from halo_otel.demo.dialects import Dialect
-from halo_otel.demo.export import requests
 from halo_otel.demo.faults import CATEGORY, Fault, FaultKind
 from halo_otel.demo.traffic import Traffic, generate
 from halo_otel.model.finding import CATEGORIES
 from halo_otel.model.span import STATUS_ERROR, Span
 from halo_otel.otlp.decode import decode_traces
+from halo_otel.otlp.encode import requests
 
 START_NS = 1_790_000_000 * NS_PER_S
 DURATION_NS = 600 * NS_PER_S

@@ -1,15 +1,21 @@
-"""Spans as the OTLP requests a Collector sends: batches in end-time order, several resources each."""
+"""Spans to the OTLP requests a Collector sends: their batches, several resources in each."""
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
+import orjson
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1 import common_pb2
 
 from halo_otel.model.span import AnyValue, Attributes, Resource, Scope, Span
 
 SPANS_PER_REQUEST = 512  # the SDKs' `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`
+
+# What OTLP/JSON writes as hex, and protobuf's own mapping as base64.
+_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 
 
 def requests(
@@ -106,3 +112,21 @@ def _any(value: AnyValue) -> common_pb2.AnyValue:
             )
     pairs = [common_pb2.KeyValue(key=key, value=_any(one)) for key, one in value.items()]
     return common_pb2.AnyValue(kvlist_value=common_pb2.KeyValueList(values=pairs))
+
+
+def json_line(spans: Iterable[Span]) -> bytes:
+    """One `ExportTraceServiceRequest` as a line of OTLP/JSON, as the Collector's file exporter writes it
+    (OTLP 1.11, "JSON Protobuf Encoding": hex ids, integer enums, 64-bit integers as text).
+    """
+    return orjson.dumps(_json_request(request(spans)), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _json_request(message: ExportTraceServiceRequest) -> Any:
+    written = MessageToDict(message, use_integers_for_enums=True)
+    for resource in written.get("resourceSpans", ()):
+        for scope in resource.get("scopeSpans", ()):
+            for span in scope.get("spans", ()):
+                for holder in (span, *span.get("links", ())):
+                    for key in _IDS & holder.keys():
+                        holder[key] = b64decode(holder[key]).hex()
+    return written

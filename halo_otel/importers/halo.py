@@ -1,0 +1,60 @@
+"""HALO's JSONL: one span per line, OpenInference attributes beside `inference.*`; or one trace.
+
+Shape of a span: `SpanRecord` in context-labs/HALO, engine/traces/models/canonical_span.py (HEAD b7f8509) and
+its fixtures `realistic_traces.jsonl`: ids of 32 and of 24 hex digits, ISO times with nanoseconds,
+`status.code` and `kind` as OTLP's names, null for everything unknown. Of a trace: its
+demo/openai-agents-sdk-demo/sample-traces/traces-by-trace.jsonl, `{"traceId", "spans"}` with OTLP's
+spans, each with its resource and scope.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from halo_otel.importers import fields
+from halo_otel.importers.kinds import Format
+from halo_otel.model.span import STATUS_ERROR, STATUS_OK, Span
+
+_STATUSES: Final = {"STATUS_CODE_ERROR": STATUS_ERROR, "STATUS_CODE_OK": STATUS_OK}
+
+
+def _recognises(tree: dict[str, Any]) -> bool:
+    if "traceId" in tree and "spans" in tree:
+        return True
+    return (
+        {"trace_id", "span_id", "start_time", "status", "attributes"} <= tree.keys()
+        and isinstance(tree["status"], dict)
+        and isinstance(tree["attributes"], dict)
+    )
+
+
+def _pieces(tree: dict[str, Any]) -> Iterable[Any]:
+    return fields.items(tree["spans"]) if "traceId" in tree else (tree,)
+
+
+def _span(tree: dict[str, Any]) -> Span:
+    if "traceId" in tree:
+        return fields.otlp_span(tree)
+    start_ns = fields.time_ns(tree["start_time"], "start_time")
+    scope = fields.members(tree.get("scope"))
+    status = tree["status"]
+    return fields.span(
+        trace=tree["trace_id"],
+        own=tree["span_id"],
+        parent=tree.get("parent_span_id"),
+        name=fields.text(tree.get("name")),
+        kind=fields.KINDS.get(fields.text(tree.get("kind")).removeprefix("SPAN_KIND_"), 0),
+        start_ns=start_ns,
+        end_ns=fields.end_ns(tree.get("end_time"), start_ns, "end_time"),
+        attributes=fields.flat(tree["attributes"]),
+        events=fields.events(fields.items(tree.get("events")), start_ns),
+        status_code=_STATUSES.get(fields.text(status.get("code")), 0),
+        status_message=fields.text(status.get("message")),
+        trace_state=fields.text(tree.get("trace_state")),
+        resource=fields.resource(
+            fields.flat(fields.members(fields.members(tree.get("resource")).get("attributes")))
+        ),
+        scope=fields.scope(fields.text(scope.get("name")), fields.text(scope.get("version"))),
+    )
+
+
+FORMAT: Final = Format(name="HALO", recognises=_recognises, span=_span, pieces=_pieces)
