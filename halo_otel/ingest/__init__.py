@@ -3,6 +3,6 @@
 The journal offset is committed in the transaction of the rows it brought, so after a crash at any
 moment ingest goes on exactly where the windows end: nothing is lost, nothing is stored twice.
 
-`rows` turns spans and log records into columns, for the service and for files alike; `pump` moves
-frames.
+`rows` turns spans and log records into columns, for the service and for files alike; `texts` cuts long
+texts so that each is stored once; `pump` moves frames.
 """

@@ -1,9 +1,11 @@
 """Journal frames into windows, in order, exactly once."""
 
 import os
+from collections import Counter
 from itertools import takewhile
 from typing import Final
 
+from halo_otel.agentspan.prices import load_prices
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.errors import BadRequest, StateDamaged, Unwritable
 from halo_otel.ingest.rows import RowBuilder
@@ -89,27 +91,33 @@ class Ingest:
         )
 
     def _commit(self, group: list[Frame]) -> None:
-        builder = RowBuilder()
+        builder, left_out = (
+            RowBuilder(self._store.keep, load_prices(self._store.prices_file)),
+            Counter[str](),
+        )
         for frame in group:
             if frame.end_offset > self._store.resume_offset:
-                self._add(builder, frame)
-        if not builder.size:
-            return
-        batch = builder.batch()
-        start_ns = self._store.start_of(group[0].arrival_ns)
-        self._store.insert(start_ns, batch, group[-1].end_offset)
-        self._counters.add("halo.ingest.spans", rows(batch.spans))
-        self._counters.add("halo.ingest.log_records", rows(batch.log_records))
+                self._add(builder, frame, left_out)
+        if builder.size:
+            batch = builder.batch()
+            start_ns = self._store.start_of(group[0].arrival_ns)
+            self._store.insert(start_ns, batch, group[-1].end_offset)
+            self._counters.add("halo.ingest.spans", rows(batch.spans))
+            self._counters.add("halo.ingest.log_records", rows(batch.log_records))
+        for name, count in left_out.items():
+            self._counters.add(name, count)
 
-    def _add(self, builder: RowBuilder, frame: Frame) -> None:
+    def _add(self, builder: RowBuilder, frame: Frame, left_out: Counter[str]) -> None:
         # An index never reaches the next frame's offset: each item takes more than a byte.
         try:
             if frame.kind is FrameKind.TRACES:
                 for position, span in enumerate(decode_traces(frame.payload), frame.offset):
-                    builder.add_span(span, frame.arrival_ns, position)
+                    if not builder.add_span(span, frame.arrival_ns, position):
+                        left_out["halo.ingest.superseded_spans"] += 1
             elif frame.kind is FrameKind.LOGS:
                 for position, record in enumerate(decode_logs(frame.payload), frame.offset):
-                    builder.add_log_record(record, frame.arrival_ns, position)
+                    if not builder.add_log_record(record, frame.arrival_ns, position):
+                        left_out["halo.ingest.let_go_log_records"] += 1
         except BadRequest:
             self._set_aside(frame)
 

@@ -3,9 +3,13 @@
 import json
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from halo_otel.agentspan.logevents import event_name
 from halo_otel.agentspan.normalise import normalise
+from halo_otel.agentspan.prices import Prices, load_prices
+from halo_otel.config.sections import Keep
+from halo_otel.ingest.texts import Texts
 from halo_otel.model.span import AnyValue, LogRecord, Resource, Scope, Span, SpanEvent, SpanLink
 from halo_otel.otlp.anyvalue import to_json
 from halo_otel.window.facts import fact_cells
@@ -27,11 +31,19 @@ class RowBuilder:
 
     `arrival_ns` is when the request arrived (Unix ns); `position` orders rows that repeat a span and
     is best unique: the journal offset of the request plus the span's index in it.
+
+    What a model call cost is told by `prices`, by default the built-in ones, where the span does not.
+
+    A span that is a placeholder for a later one is left out. With `keep="agents"` so is a log record
+    that bears no trace id and is no GenAI event: nothing can ever tie it to an agent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Keep = "all", prices: Prices | None = None) -> None:
+        self._keep = keep
+        self._prices = load_prices() if prices is None else prices
         self._spans: list[_Row] = []
         self._log_records: list[_Row] = []
+        self._texts = Texts()
         self._resources = _Origins[Resource](_resource_row)
         self._scopes = _Origins[Scope](_scope_row)
 
@@ -40,7 +52,11 @@ class RowBuilder:
         """Span and log record rows gathered since the last `batch`."""
         return len(self._spans) + len(self._log_records)
 
-    def add_span(self, span: Span, arrival_ns: int, position: int) -> None:
+    def add_span(self, span: Span, arrival_ns: int, position: int) -> bool:
+        """False if the span was left out."""
+        facts = self._prices.applied(normalise(span))
+        if facts.superseded:
+            return False
         resource_id, service = self._resources.of(span.resource)
         scope_id, _ = self._scopes.of(span.scope)
         events, links = span.events, span.links
@@ -57,8 +73,8 @@ class RowBuilder:
                 span.end_ns,
                 span.status_code,
                 span.status_message,
-                to_json(span.attributes),
-                to_json([_event(event) for event in events]) if events else "[]",
+                to_json(self._texts.attributes(span.attributes)),
+                to_json([self._event(event) for event in events]) if events else "[]",
                 to_json([_link(link) for link in links]) if links else "[]",
                 span.dropped_attributes_count,
                 span.dropped_events_count,
@@ -68,11 +84,16 @@ class RowBuilder:
                 arrival_ns,
                 position,
                 service,
-                *fact_cells(normalise(span), span.resource.attributes),
+                *fact_cells(facts, span.resource.attributes, self._texts.keep),
             )
         )
+        return True
 
-    def add_log_record(self, record: LogRecord, arrival_ns: int, position: int) -> None:
+    def add_log_record(self, record: LogRecord, arrival_ns: int, position: int) -> bool:
+        """False if the record was left out."""
+        event = event_name(record)
+        if event is None and not record.trace_id and self._keep == "agents":
+            return False
         resource_id, service = self._resources.of(record.resource)
         scope_id, _ = self._scopes.of(record.scope)
         self._log_records.append(
@@ -84,8 +105,8 @@ class RowBuilder:
                 record.severity_number,
                 record.severity_text,
                 record.event_name,
-                to_json(record.body),
-                to_json(record.attributes),
+                to_json(self._texts.value(record.body)),
+                to_json(self._texts.attributes(record.attributes)),
                 record.flags,
                 record.dropped_attributes_count,
                 resource_id,
@@ -93,8 +114,10 @@ class RowBuilder:
                 arrival_ns,
                 position,
                 service,
+                event,
             )
         )
+        return True
 
     def batch(self) -> Batch:
         """Everything gathered; the builder is empty afterwards."""
@@ -103,11 +126,20 @@ class RowBuilder:
             log_records=_columns(LOG_COLUMNS, self._log_records),
             resources=_columns(RESOURCE_COLUMNS, self._resources.rows()),
             scopes=_columns(SCOPE_COLUMNS, self._scopes.rows()),
+            texts=self._texts.columns(),
         )
         self._spans, self._log_records = [], []
         self._resources.clear()
         self._scopes.clear()
         return batch
+
+    def _event(self, event: SpanEvent) -> dict[str, Any]:
+        return {
+            "name": event.name,
+            "time_ns": event.time_ns,
+            "attributes": self._texts.attributes(event.attributes),
+            "dropped_attributes_count": event.dropped_attributes_count,
+        }
 
 
 class _Origins(Generic[_Origin]):
@@ -154,15 +186,6 @@ def _scope_row(scope: Scope) -> _Row:
 def _columns(kinds: dict[str, str], rows: Iterable[_Row]) -> Columns:
     transposed = zip(*rows, strict=True)
     return {name: list(values) for name, values in zip(kinds, transposed, strict=False)}
-
-
-def _event(event: SpanEvent) -> dict[str, AnyValue]:
-    return {
-        "name": event.name,
-        "time_ns": event.time_ns,
-        "attributes": dict(event.attributes),
-        "dropped_attributes_count": event.dropped_attributes_count,
-    }
 
 
 def _link(link: SpanLink) -> dict[str, AnyValue]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from halo_otel.analysis.exposure import exposed
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
-from halo_otel.analysis.tree import goal_tree
+from halo_otel.analysis.tree import goal_tree, session_tree
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config import sections
 from halo_otel.errors import HaloError
@@ -102,11 +102,18 @@ class Analyst:
         self._under_way = future
         return await asyncio.shield(future)
 
-    def tree(self, trace_id: TraceId) -> list[GoalNode]:
+    def tree(self, trace_id: TraceId) -> Sequence[GoalNode]:
         """The goal tree of a trace within the lookback; empty for an unknown trace. Blocks."""
-        since_ns = self._clock.now_ns() - round(self._settings.lookback * NS_PER_S)
-        with self._store.view(since_ns) as view:
+        with self._store.view(self._since_ns()) as view:
             return goal_tree(view, trace_id)
+
+    def session_tree(self, session: str) -> Sequence[GoalNode]:
+        """The goal tree of a session's traces within the lookback; empty if there are none. Blocks."""
+        with self._store.view(self._since_ns()) as view:
+            return session_tree(view, session)
+
+    def _since_ns(self) -> int:
+        return self._clock.now_ns() - round(self._settings.lookback * NS_PER_S)
 
     def _run_if_due(self, now_ns: int) -> None:
         """Run if due. A run that fails is counted and tried again later: it must not stop ingest and

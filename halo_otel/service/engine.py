@@ -114,6 +114,7 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._ingest(store))
+                tasks.create_task(self._compact(store))
                 tasks.create_task(self._report_counters())
                 tasks.create_task(analyst.run())
                 if emitter is not None:
@@ -151,6 +152,18 @@ class Engine:
         except TimeoutError:
             pass
 
+    async def _compact(self, store: WindowStore) -> None:
+        """Let go of what is about no agent. A window that cannot be written anew stays whole."""
+        while True:
+            again = False
+            try:
+                again = await asyncio.to_thread(store.compact)
+            except HaloError as error:
+                self._counters.add("halo.window.failed_compactions")
+                logger.warning("%s", error)
+            if not again:
+                await self._clock.sleep(IDLE_TICK_S)
+
     async def _report_counters(self) -> None:
         while True:
             self._uplink.send(Message(counters=tuple(self._counters.snapshot())))
@@ -176,6 +189,7 @@ class Engine:
             windows=store.windows,
             traces=lambda start_ns, limit: traces.of_window(store, start_ns, limit),
             tree=analyst.tree,
+            session_tree=analyst.session_tree,
             analyze=analyst.analyze,
             report=lambda: analyst.latest,
             status=self._status,

@@ -23,8 +23,18 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
-from halo_otel.errors import BadRequest, Permanent
-from halo_otel.importers.files import Entry, FilePart, Judge, OnBad, entries, telemetry
+from halo_otel.agentspan.prices import load_prices
+from halo_otel.config.sections import Keep
+from halo_otel.errors import Permanent
+from halo_otel.importers.files import (
+    Entry,
+    FilePart,
+    Judge,
+    OnBad,
+    Verdict,
+    entries,
+    telemetry,
+)
 from halo_otel.importers.formats import Part
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.span import Span
@@ -50,6 +60,8 @@ class _Chunk:
 
     first: int
     entries: Sequence[Entry]
+    keep: Keep
+    prices_file: Path | None
 
     @property
     def parts(self) -> list[Part]:
@@ -67,23 +79,35 @@ class _Chunk:
         return sum(len(part.content) for part in self.parts)
 
 
-# What becomes of a chunk: its rows, and why each of its parts is bad, None for a good one.
-_Decoded: TypeAlias = tuple[Batch, list[str | None]]
+# What becomes of a chunk: its rows, and what is bad in each of its parts.
+_Decoded: TypeAlias = tuple[Batch, list[Verdict]]
 
 
-def load(paths: Sequence[Path], on_bad: OnBad, *, workers: int) -> Generator[Batch, None, None]:
+def load(
+    paths: Sequence[Path],
+    on_bad: OnBad,
+    *,
+    workers: int,
+    keep: Keep = "all",
+    prices_file: Path | None = None,
+) -> Generator[Batch, None, None]:
     """The rows of everything in `paths`, in order; by so many processes if that is faster.
+
+    With `keep="agents"` log records that nothing can tie to an agent are left out, as at ingest.
 
     Files have no time of arrival: a record's own end stands for it, and its place in the files
     orders spans that are there twice. Raises as `importers.files.read_telemetry` does, and WorkerDied.
     """
     collect_cycles_rarely()
     judge = Judge(on_bad)
-    with closing(_decoded(_chunks(paths), workers)) as results:
-        for chunk, (batch, problems) in results:
-            problem = iter(problems)
+    with closing(_decoded(_chunks(paths, keep, prices_file), workers)) as results:
+        for chunk, (batch, verdicts) in results:
+            verdict = iter(verdicts)
             for entry in chunk.entries:
-                judge.see(entry, next(problem) if isinstance(entry, FilePart) else None)
+                if isinstance(entry, FilePart):
+                    judge.see(entry, next(verdict))
+                else:
+                    judge.see(entry)
             yield batch
 
 
@@ -96,7 +120,7 @@ def collect_cycles_rarely() -> None:
     gc.set_threshold(200_000, 50, 100)
 
 
-def _chunks(paths: Sequence[Path]) -> Iterator[_Chunk]:
+def _chunks(paths: Sequence[Path], keep: Keep, prices_file: Path | None) -> Iterator[_Chunk]:
     first = size_bytes = parts = 0
     gathered: list[Entry] = []
     for entry in entries(paths):
@@ -105,10 +129,10 @@ def _chunks(paths: Sequence[Path]) -> Iterator[_Chunk]:
             parts += 1
             size_bytes += len(entry.part.content)
         if size_bytes >= CHUNK_BYTES:
-            yield _Chunk(first=first, entries=gathered)
+            yield _Chunk(first=first, entries=gathered, keep=keep, prices_file=prices_file)
             first, size_bytes, gathered = parts, 0, []
     if gathered:
-        yield _Chunk(first=first, entries=gathered)
+        yield _Chunk(first=first, entries=gathered, keep=keep, prices_file=prices_file)
 
 
 def _decoded(
@@ -125,25 +149,21 @@ def _decoded(
             yield from _decoded_by_workers(chain(begun, chunks), workers)
             return
     for chunk in chain(begun, chunks):
-        yield chunk, _decode(chunk.first, chunk.parts)
+        yield chunk, _decode(chunk.first, chunk.parts, chunk.keep, chunk.prices_file)
 
 
-def _decode(first: int, parts: Iterable[Part]) -> _Decoded:
-    builder = RowBuilder()
-    problems: list[str | None] = []
+def _decode(first: int, parts: Iterable[Part], keep: Keep, prices_file: Path | None) -> _Decoded:
+    builder = RowBuilder(keep, load_prices(prices_file))
+    verdicts: list[Verdict] = []
     for number, part in enumerate(parts, start=first):
-        try:
-            records = telemetry(part)
-        except BadRequest as error:
-            problems.append(str(error))
-            continue
-        problems.append(None)
-        for position, record in enumerate(records, start=number << _POSITION_BITS):
+        contents = telemetry(part)
+        verdicts.append(contents.verdict)
+        for position, record in enumerate(contents.items, start=number << _POSITION_BITS):
             if isinstance(record, Span):
                 builder.add_span(record, max(record.start_ns, record.end_ns), position)
             else:
                 builder.add_log_record(record, record.time_ns or record.observed_ns, position)
-    return packed(builder.batch()), problems
+    return packed(builder.batch()), verdicts
 
 
 def _decoded_by_workers(
@@ -204,7 +224,8 @@ class _Worker:
         assert stdin is not None
         assert stdout is not None
         try:
-            pickle.dump((chunk.first, chunk.parts), stdin, pickle.HIGHEST_PROTOCOL)
+            task = (chunk.first, chunk.parts, chunk.keep, chunk.prices_file)
+            pickle.dump(task, stdin, pickle.HIGHEST_PROTOCOL)
             stdin.flush()
             decoded: _Decoded = pickle.load(stdout)
         except (EOFError, OSError, pickle.UnpicklingError) as error:

@@ -6,13 +6,13 @@ What does not fit into memory spills into a temporary directory that is removed 
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from halo_otel.analysis.run import analyse
-from halo_otel.analysis.tree import goal_tree
+from halo_otel.analysis.tree import goal_tree, session_tree
 from halo_otel.config import sections
 from halo_otel.errors import NotFound
 from halo_otel.importers.files import OnBad
@@ -51,14 +51,24 @@ def tree_from_files(
     on_progress: OnProgress,
     on_bad: OnBad,
     *,
+    session: str = "",
     window: sections.Window | None = None,
 ) -> Sequence[GoalNode]:
-    """The goal tree of one trace in `paths`. Raises NotFound when they do not hold it, and BadFile."""
+    """The goal tree of one trace in `paths`, or of all traces of `session`. Raises NotFound when they do
+    not hold it, and BadFile."""
     with _loaded(paths, on_progress, on_bad, window) as view:
-        nodes = goal_tree(view, trace_id)
+        nodes = session_tree(view, session) if session else goal_tree(view, trace_id)
     if not nodes:
-        raise NotFound(f"no file given holds trace {trace_id!r}")
+        what = f"a trace of session {session!r}" if session else f"trace {trace_id!r}"
+        raise NotFound(f"no file given holds {what}")
     return nodes
+
+
+def _batches(
+    paths: Sequence[Path], on_bad: OnBad, config: sections.Window
+) -> Generator[Batch, None, None]:
+    workers = min(config.threads, os.cpu_count() or 1)
+    return load(paths, on_bad, workers=workers, keep=config.keep, prices_file=config.prices_file)
 
 
 @contextmanager
@@ -74,7 +84,7 @@ def _loaded(
     with (
         SingleWindow(config=config) as window,
         ThreadPoolExecutor(max_workers=1) as writer,
-        closing(load(paths, on_bad, workers=min(config.threads, os.cpu_count() or 1))) as batches,
+        closing(_batches(paths, on_bad, config)) as batches,
     ):
         written = writer.submit(window.insert, Batch())
         for batch in batches:

@@ -7,11 +7,15 @@ and by bytes). Promises:
   each journaled frame once, wholly or not at all.
 - A view shows every span once, however often it was sent, and stays as it was while rows come in,
   windows are sealed and others expire.
+- A sealed window is written anew without the traces that no agent span came for; their counts stay.
+  Views that are open keep what they show, and a crash leaves the old file or the new one.
+- A file that an older version wrote is brought up to date at the start.
 - A file that cannot be read stops the start and is named; nothing is silently started empty.
 
-`store` holds the service's windows, `single` one window for offline use; `view` reads both.
+`store` holds the service's windows, `single` one window for offline use; `view` reads both, `joined`
+adds to a view's spans what log records tell about them; `compaction` says what is about no agent.
 """
 
-from halo_otel.window.schema import Batch, Columns, WindowInfo
+from halo_otel.window.schema import Batch, Columns, LetGo, WindowInfo
 
-__all__ = ["Batch", "Columns", "WindowInfo"]
+__all__ = ["Batch", "Columns", "LetGo", "WindowInfo"]

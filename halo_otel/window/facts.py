@@ -2,7 +2,7 @@
 
 import json
 import re
-from hashlib import blake2b
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -16,9 +16,15 @@ from halo_otel.window.schema import SPAN_COLUMNS, TEXT_CHARS_MAX
 FACT_COLUMNS: Final = tuple(SPAN_COLUMNS)[tuple(SPAN_COLUMNS).index("service") + 1 :]
 
 
-def fact_cells(facts: AgentFacts, resource: Attributes) -> tuple[object, ...]:
-    """The agent facts of a span, and its resource's deployment, in the order of `FACT_COLUMNS`."""
+def fact_cells(
+    facts: AgentFacts, resource: Attributes, keep: Callable[[str], bytes]
+) -> tuple[object, ...]:
+    """The agent facts of a span, and its resource's deployment, in the order of `FACT_COLUMNS`.
+
+    `keep` takes the texts whose ids the cells hold, and gives those ids.
+    """
     arguments = facts.tool_arguments
+    instructions = _kept(facts.system_instructions, keep)
     return (
         facts.kind.value,
         ",".join(facts.dialects),
@@ -51,15 +57,15 @@ def fact_cells(facts: AgentFacts, resource: Attributes) -> tuple[object, ...]:
         facts.result_unknown,
         facts.input_unknown,
         facts.output_unknown,
-        _text(facts.system_instructions)[0],
-        _text(facts.tool_definitions)[0],
-        _text(facts.retrieval_documents)[0],
+        instructions,
+        _kept(facts.tool_definitions, keep),
+        _kept(facts.retrieval_documents, keep),
         _evaluations(facts.evaluations) if facts.evaluations else None,
         facts.finish_reason,
         facts.error_type,
         _text(facts.error_message)[0],
         facts.error_source,
-        facts.prompt_version or _prompt_hash(facts.system_instructions),
+        facts.prompt_version or (instructions and f"blake2:{instructions.hex()[:12]}"),
         _label(resource.get("service.version")),
         _label(
             resource.get("deployment.environment.name") or resource.get("deployment.environment")
@@ -72,12 +78,8 @@ def _label(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _prompt_hash(instructions: str | None) -> str | None:
-    """What tells one prompt from another where no version is stated."""
-    if instructions is None:
-        return None
-    digest = blake2b(instructions.encode("utf-8", "surrogatepass"), digest_size=6)
-    return f"blake2:{digest.hexdigest()}"
+def _kept(text: str | None, keep: Callable[[str], bytes]) -> bytes | None:
+    return None if text is None else keep(text)
 
 
 def _evaluations(evaluations: tuple[Evaluation, ...]) -> str:

@@ -11,8 +11,9 @@ from halo_otel import duck
 from halo_otel.clock import NS_PER_S
 from halo_otel.duck import Connection
 from halo_otel.errors import InUse, StateDamaged, Unwritable
-from halo_otel.window.schema import SCHEMA_VERSION, Batch, WindowInfo
+from halo_otel.window.schema import SCHEMA_VERSION, Batch, LetGo, WindowInfo
 from halo_otel.window.tables import KnownIds, append, create_tables, rows
+from halo_otel.window.upgrade import bring_up_to_date
 
 _NAME: Final = re.compile(r"(\d{8}T\d{6}Z)\.duckdb")
 # A batch of at least this many rows goes compressed into the file at once; with DuckDB's 122,880 rows
@@ -22,6 +23,10 @@ _ROW_GROUP_ROWS: Final = 4096
 # What DuckDB says after the file's name when another process has it.
 _LOCKED: Final = '": Conflicting lock is held'
 _NEW_SUFFIX: Final = ".new"  # a file being laid out; worthless until it is renamed
+# The table `let_go` as the values of a `LetGo`.
+LET_GO_SUMS: Final = ", ".join(
+    f"coalesce(sum({name}), 0)::BIGINT" for name in ("traces", "spans", "log_records")
+)
 
 
 @dataclass(slots=True)
@@ -29,7 +34,7 @@ class WindowFile:
     """One attached file. Its owner sees to it that one thread at a time calls a method.
 
     `views` counts the open views that read it. While there are any, a sealed file stays attached as
-    it is and is not deleted.
+    it is: it is not replaced and not deleted. `settled`: compaction has nothing more to do with it.
     """
 
     path: Path
@@ -42,6 +47,8 @@ class WindowFile:
     journal_offset: int = 0
     known: KnownIds = field(default_factory=KnownIds)
     views: int = 0
+    let_go: LetGo = field(default_factory=LetGo)
+    settled: bool = False
 
     @property
     def database(self) -> str:
@@ -58,6 +65,7 @@ class WindowFile:
             spans=self.spans,
             log_records=self.log_records,
             bytes_=_size(self.path) + _size(wal_of(self.path)),
+            let_go=self.let_go,
         )
 
     def insert(self, con: Connection, batch: Batch, journal_offset: int) -> None:
@@ -65,7 +73,7 @@ class WindowFile:
         try:
             append(con, self.database, batch, self.known, journal_offset)
         except duck.Error as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         self.spans += rows(batch.spans)
         self.log_records += rows(batch.log_records)
         self.journal_offset = journal_offset
@@ -75,7 +83,7 @@ class WindowFile:
         try:
             con.execute(f"UPDATE {self.database}.window_info SET sealed = true")  # noqa: S608 our name
         except duck.Error as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         self.sealed = True
         self.known = KnownIds()
 
@@ -89,13 +97,31 @@ class WindowFile:
         except duck.Busy:
             return
         except duck.Error as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         try:
             con.execute(f"DETACH {self.database}")
-            _attach(con, self.path, read_only=True)
+            attach(con, self.path, read_only=True)
         except duck.Error as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         self.read_only = True
+
+    def replace(self, con: Connection, new: Path, let_go: LetGo) -> None:
+        """Put the file `new`, this sealed one without some rows, into its place; no view may be open.
+
+        `new` is whole and on disk: a crash leaves one or the other. Raises `Unwritable`.
+        """
+        try:
+            con.execute(f"DETACH {self.database}")
+            try:
+                new.replace(self.path)
+                self.spans -= let_go.spans
+                self.log_records -= let_go.log_records
+                self.let_go = let_go
+            finally:
+                attach(con, self.path, read_only=True)
+            sync(self.path.parent)
+        except (duck.Error, OSError) as error:
+            raise unwritable(self.path, error) from error
 
     def delete(self, con: Connection) -> None:
         """Detach the file and remove it for good; no view may be open on it."""
@@ -128,6 +154,17 @@ def window_paths(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob("*.duckdb") if _NAME.fullmatch(path.name))
 
 
+def new_of(path: Path) -> Path:
+    """Where a file is laid out that is to become the one at `path`."""
+    return path.with_suffix(_NEW_SUFFIX)
+
+
+def discard(new: Path) -> None:
+    """Remove what was laid out at `new`, if anything."""
+    for leftover in (new, wal_of(new)):
+        leftover.unlink(missing_ok=True)
+
+
 def create(con: Connection, directory: Path, start_ns: int, end_ns: int) -> WindowFile:
     """A new open window.
 
@@ -135,25 +172,25 @@ def create(con: Connection, directory: Path, start_ns: int, end_ns: int) -> Wind
     like a window and is none. Raises `Unwritable`.
     """
     path = path_of(directory, start_ns)
-    new = path.with_suffix(_NEW_SUFFIX)
+    new = new_of(path)
     try:
-        for leftover in (new, wal_of(new)):
-            leftover.unlink(missing_ok=True)
-        _attach(con, new)
+        discard(new)
+        attach(con, new)
         create_tables(con, database_of(new), start_ns, end_ns)
         con.execute(f"DETACH {database_of(new)}")  # writes everything into the file
         new.rename(path)
-        _sync_directory(directory)
-        _attach(con, path)
+        sync(directory)
+        attach(con, path)
     except (duck.Error, OSError) as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     return WindowFile(path=path, start_ns=start_ns, end_ns=end_ns, sealed=False, read_only=False)
 
 
 def open_existing(con: Connection, path: Path) -> WindowFile:
     """The window of an earlier run, attached read-only if it was sealed.
 
-    Raises `StateDamaged` if the file is no window of this version, `InUse` if another process has it.
+    One that an older version wrote is brought up to date. Raises `StateDamaged` if the file is no
+    window or one of a newer version, `InUse` if another process has it.
     """
     try:
         # Rows that a crash left in the write-ahead log reach the file only when it is writable.
@@ -166,21 +203,26 @@ def open_existing(con: Connection, path: Path) -> WindowFile:
 
 
 def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
-    _attach(con, path, read_only=read_only)
+    attach(con, path, read_only=read_only)
     database = database_of(path)
-    version, start_ns, end_ns, sealed = _one(con, f"FROM {database}.window_info")
-    if version != SCHEMA_VERSION:
-        raise StateDamaged(damage(path, f"its schema version is {version}, not {SCHEMA_VERSION}"))
+    version, start_ns, end_ns, sealed = _one(
+        con, f"FROM {database}.window_info SELECT schema_version, start_ns, end_ns, sealed"
+    )
+    if version > SCHEMA_VERSION:
+        what = f"its schema version is {version}, newer than {SCHEMA_VERSION}"
+        raise StateDamaged(damage(path, what))
     if path_of(path.parent, start_ns) != path:
         raise StateDamaged(damage(path, "its name is not the start of the window it holds"))
-    if read_only != sealed:
-        con.execute(f"DETACH {database}")  # checkpoints what was writable
-        _attach(con, path, read_only=sealed)
+    if version < SCHEMA_VERSION:
+        read_only = _reattach(con, path, read_only, want=False)
+        bring_up_to_date(con, database)
+    _reattach(con, path, read_only, want=sealed)
     spans, log_records, journal_offset = _one(
         con,
         f"FROM {database}.journal_offset SELECT (FROM {database}.spans SELECT count(*)),"
         f" (FROM {database}.log_records SELECT count(*)), journal_offset",
     )
+    let_go = LetGo(*_one(con, f"FROM {database}.let_go SELECT {LET_GO_SUMS}"))
     window = WindowFile(
         path=path,
         start_ns=start_ns,
@@ -190,6 +232,8 @@ def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
         spans=spans,
         log_records=log_records,
         journal_offset=journal_offset,
+        let_go=let_go,
+        settled=let_go != LetGo(),
     )
     if not sealed:
         window.known = KnownIds(
@@ -199,10 +243,21 @@ def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
     return window
 
 
-def _attach(con: Connection, path: Path, *, read_only: bool = False) -> None:
+def _reattach(con: Connection, path: Path, read_only: bool, *, want: bool) -> bool:
+    """Have the file attached read-only, or writable, as wanted."""
+    if read_only != want:
+        con.execute(f"DETACH {database_of(path)}")  # checkpoints what was writable
+        attach(con, path, read_only=want)
+    return want
+
+
+def attach(
+    con: Connection, path: Path, *, database: str | None = None, read_only: bool = False
+) -> None:
+    """Give DuckDB the file, under the name `database_of` it unless another one is wanted."""
     quoted = str(path.resolve()).replace("'", "''")
     mode = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP_ROWS}"
-    con.execute(f"ATTACH '{quoted}' AS {database_of(path)} ({mode})")
+    con.execute(f"ATTACH '{quoted}' AS {database or database_of(path)} ({mode})")
 
 
 def _one(con: Connection, query: str) -> tuple[Any, ...]:
@@ -224,7 +279,8 @@ def damage(file: Path | str, what: str) -> str:
     )
 
 
-def _unwritable(path: Path, error: Exception) -> Unwritable:
+def unwritable(path: Path, error: Exception) -> Unwritable:
+    """What is to be raised when the disk refuses."""
     return Unwritable(
         f"{path} cannot be written: {error}. Make room or give permission and start again; the rows"
         " are still in the journal."
@@ -238,8 +294,9 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have a file's content, or a directory's names, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -11,10 +11,19 @@ from typing import Final
 from halo_otel import duck
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
-from halo_otel.errors import ConfigError, StateDamaged
+from halo_otel.errors import ConfigError, StateDamaged, Unwritable
 from halo_otel.selfobs import Counters
-from halo_otel.window.file import WindowFile, create, damage, open_existing, window_paths
-from halo_otel.window.schema import Batch, WindowInfo
+from halo_otel.window.compaction import rewrite
+from halo_otel.window.file import (
+    WindowFile,
+    create,
+    damage,
+    discard,
+    new_of,
+    open_existing,
+    window_paths,
+)
+from halo_otel.window.schema import Batch, LetGo, WindowInfo
 from halo_otel.window.view import Source, View
 
 
@@ -30,10 +39,15 @@ class WindowStore:
         self._config = config
         self._counters = counters
         self._length_ns = round(config.length) * NS_PER_S
+        self.keep: Final = config.keep
+        self.prices_file: Final = config.prices_file
         self._lock = RLock()
         self._con: duck.Connection | None = None
         self._files: list[WindowFile] = []  # by start
         self._resume_offset = 0
+        self._passed_ns = 0
+        self._rewriting: duck.Connection | None = None
+        self._rewritten: tuple[WindowFile, LetGo] | None = None
 
     def open(self) -> None:
         """Attach the windows of earlier runs.
@@ -66,10 +80,13 @@ class WindowStore:
     def close(self) -> None:
         """Write everything into the files and let go of them."""
         with self._lock:
+            if self._rewriting is not None:
+                self._rewriting.interrupt()
             if self._con is not None:
                 self._con.close()
             self._con = None
             self._files = []
+            self._rewritten = None
 
     @property
     def resume_offset(self) -> int:
@@ -115,6 +132,7 @@ class WindowStore:
     def seal_before(self, now_ns: int) -> list[WindowInfo]:
         """Seal the open windows that ended by `now_ns`: the journal has passed it for good."""
         with self._lock:
+            self._passed_ns = now_ns
             sealed = [file for file in self._files if not file.sealed and file.end_ns <= now_ns]
             for file in sealed:
                 file.seal(self._connection)
@@ -142,6 +160,59 @@ class WindowStore:
                 self._counters.add("halo.window.expired", len(expired))
             return expired
 
+    def compact(self) -> bool:
+        """Leave out of one window what is about no agent; False if there is nothing to do for now.
+
+        A window is due one length after its end, when the one after it is sealed (see `compaction`).
+        It takes seconds, in which rows come in and views are opened; only putting the new file in
+        place holds them up. While a view reads the window that waits for the next call.
+        One thread at a time may call this, any one. Raises `Unwritable` and `StateDamaged`; then the
+        window stays as it is until the next start.
+        """
+        if self.keep == "all":
+            return False
+        self._rewritten = self._rewritten or self._rewrite_next()
+        if self._rewritten is None:
+            return False
+        file, let_go = self._rewritten
+        with self._lock:
+            if file.views:
+                return False
+            self._rewritten = None
+            if not any(file is kept for kept in self._files):  # expired meanwhile
+                discard(new_of(file.path))
+                return True
+            file.replace(self._connection, new_of(file.path), let_go)
+        self._counters.add("halo.window.let_go_traces", let_go.traces)
+        self._counters.add("halo.window.let_go_spans", let_go.spans)
+        self._counters.add("halo.window.let_go_log_records", let_go.log_records)
+        return True
+
+    def _rewrite_next(self) -> tuple[WindowFile, LetGo] | None:
+        """Rewrite the first window that is due and holds enough to be let go."""
+        with self._lock:
+            due_ns = self._passed_ns - self._length_ns
+            due = [f for f in self._files if f.read_only and not f.settled and f.end_ns <= due_ns]
+        for file in due:
+            file.settled = True  # whatever comes of it: what fails once would fail again
+            if (let_go := self._rewrite(file)) is not None:
+                return file, let_go
+        return None
+
+    def _rewrite(self, file: WindowFile) -> LetGo | None:
+        try:
+            with self._reading(0) as (con, sources):
+                self._rewriting = con
+                windows = [source.database for source in sources]
+                return rewrite(con, file, windows) if file.database in windows else None
+        except (duck.Error, OSError) as error:
+            raise Unwritable(
+                f"{file.path} cannot be written anew without what is about no agent: {error}. It stays"
+                " whole until the next start; make room."
+            ) from error
+        finally:
+            self._rewriting = None
+
     def windows(self) -> list[WindowInfo]:
         """All windows, oldest first."""
         with self._lock:
@@ -154,6 +225,14 @@ class WindowStore:
         Until the view is left, rows that come in do not show in it and none of its windows expires.
         Raises `StateDamaged`, also for queries on the view, when a file cannot be read back.
         """
+        with self._reading(since_ns, until_ns) as (con, sources):
+            yield View(con, sources)
+
+    @contextmanager
+    def _reading(
+        self, since_ns: int, until_ns: int | None = None
+    ) -> Iterator[tuple[duck.Connection, list[Source]]]:
+        """A connection on which those windows stay what they are."""
         with self._lock:
             files = [
                 file
@@ -165,7 +244,7 @@ class WindowStore:
             con = self._connection.cursor()
             sources = [Source(database=file.database, info=file.info) for file in files]
         try:
-            yield View(con, sources)
+            yield con, sources
         except duck.Error as error:
             why = str(error).partition("\n")[0]
             if damaged := _damaged([file.path for file in files], why):

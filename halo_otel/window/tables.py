@@ -1,9 +1,10 @@
 """The tables of one attached window database: making them and adding rows."""
 
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from halo_otel.window.schema import SCHEMA_VERSION, TABLES, Batch, Columns
+from halo_otel.window.schema import COMPRESSED, SCHEMA_VERSION, TABLES, Batch, Columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -11,21 +12,53 @@ if TYPE_CHECKING:
     from halo_otel.duck import Connection
 
 
+# 65,536 ids take 7 MB. A conversation that rests while as many new texts arrive is stored again.
+_RECENT_MAX: Final = 1 << 16
+
+
+class RecentIds:
+    """The ids seen last: at least `limit` of them, at most twice as many."""
+
+    def __init__(self, limit: int = _RECENT_MAX) -> None:
+        self._limit = limit
+        self._recent: set[object] = set()
+        self._older: set[object] = set()
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._recent or id_ in self._older
+
+    def update(self, ids: Iterable[object]) -> None:
+        """Take note that `ids` were seen now."""
+        for id_ in ids:
+            if len(self._recent) >= self._limit:
+                self._recent, self._older = set(), self._recent
+            self._recent.add(id_)
+
+
 @dataclass(slots=True)
 class KnownIds:
-    """Which resources and scopes a window already holds."""
+    """Which resources, scopes and texts a window already holds; of the texts, the recent ones."""
 
     resources: set[object] = field(default_factory=set)
     scopes: set[object] = field(default_factory=set)
+    texts: RecentIds = field(default_factory=RecentIds)
 
 
 def create_tables(con: "Connection", database: str, start_ns: int, end_ns: int) -> None:
     """Lay out an empty database for the window `[start_ns, end_ns)`."""
-    for table, columns in TABLES.items():
-        layout = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        con.execute(f"CREATE TABLE {database}.{table} ({layout})")
+    for table in TABLES:
+        create_table(con, database, table)
     con.table(f"{database}.window_info").insert([SCHEMA_VERSION, start_ns, end_ns, False])
     con.table(f"{database}.journal_offset").insert([0])
+
+
+def create_table(con: "Connection", database: str, table: str) -> None:
+    """Lay out one empty table."""
+    layout = ", ".join(
+        f'"{name}" {kind}{" USING COMPRESSION zstd" if name in COMPRESSED else ""}'
+        for name, kind in TABLES[table].items()
+    )
+    con.execute(f"CREATE TABLE {database}.{table} ({layout})")
 
 
 def append(
@@ -37,7 +70,7 @@ def append(
 ) -> None:
     """Add a batch, and how far the journal is now contained, in one transaction.
 
-    Resources and scopes whose id is in `known` are left out, the others join `known`.
+    Resources, scopes and texts whose id is in `known` are left out, the others join `known`.
     """
     resources = _unknown(batch.resources, "resource_id", known.resources)
     scopes = _unknown(batch.scopes, "scope_id", known.scopes)
@@ -46,12 +79,15 @@ def append(
         "log_records": batch.log_records,
         "resources": resources,
         "scopes": scopes,
+        "texts": _unknown(batch.texts, "text_id", known.texts),
     }
     arrow = {name: arrow_table(name, columns) for name, columns in tables.items() if rows(columns)}
     con.begin()
     try:
         for name, table in arrow.items():
-            con.from_arrow(table).insert_into(f"{database}.{name}")
+            # By name: a file that an older version laid out has its columns in another order.
+            insertion = f"INSERT INTO {database}.{name} BY NAME FROM batch"
+            con.from_arrow(table).query("batch", insertion)
         if journal_offset is not None:
             statement = f"UPDATE {database}.journal_offset SET journal_offset = ?"  # noqa: S608 our name
             con.execute(statement, [journal_offset])
@@ -61,6 +97,7 @@ def append(
         raise
     known.resources.update(resources.get("resource_id", ()))
     known.scopes.update(scopes.get("scope_id", ()))
+    known.texts.update(batch.texts.get("text_id", ()))
 
 
 def packed(batch: Batch) -> Batch:
@@ -82,7 +119,7 @@ def rows(columns: Columns) -> int:
     return len(next(iter(columns.values()), ()))
 
 
-def _unknown(columns: Columns, id_name: str, known: set[object]) -> Columns:
+def _unknown(columns: Columns, id_name: str, known: Container[object]) -> Columns:
     """The first row of each id that is not in `known`."""
     first = {key: row for row, key in reversed(list(enumerate(columns.get(id_name, ()))))}
     keep = sorted(row for key, row in first.items() if key not in known)
@@ -108,9 +145,13 @@ _INTEGER_RANGES: Final = {
 
 def arrow_table(table: str, columns: Columns) -> "pa.Table":
     """`columns` as an Arrow table in the schema's column order."""
+    return arrow_of(TABLES[table], columns)
+
+
+def arrow_of(kinds: Mapping[str, str], columns: Columns) -> "pa.Table":
+    """`columns` as an Arrow table with the columns of `kinds`: name and DuckDB type, in order."""
     import pyarrow as pa
 
-    kinds = TABLES[table]
     return pa.Table.from_arrays(
         [_arrow_column(columns[name], kind) for name, kind in kinds.items()], names=list(kinds)
     )
@@ -126,6 +167,8 @@ def _arrow_column(values: list[object], kind: str) -> Any:
 
     if isinstance(values, pa.Array):
         return values
+    if kind == "UUID":
+        return pa.array(values, pa.uuid())
     arrow_type = pa.type_for_alias(_ARROW_TYPES[kind])
     try:
         return pa.array(values, arrow_type)

@@ -1,5 +1,6 @@
 """Reading windows: relations over one or many of them, each span once."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -15,9 +16,11 @@ from halo_otel.model.span import (
     TraceId,
 )
 from halo_otel.otlp.anyvalue import from_json
+from halo_otel.window import joined
 from halo_otel.window.schema import TABLES, WindowInfo
+from halo_otel.window.texts import PIECES, whole
 
-_RELATIONS: Final = ("spans", "log_records", "resources", "scopes")
+_KEYS: Final = {"resources": "resource_id", "scopes": "scope_id", "texts": "text_id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceArrival:
-    """When the spans of one trace arrived, in Unix nanoseconds, and how many they are.
+    """When a trace's spans and joined log records arrived, in Unix nanoseconds, and how many spans
+    there are.
 
     `agent_spans` are those that bear agent telemetry.
     """
@@ -46,9 +50,17 @@ class View:
     """Relations over some windows, on a connection of their own (`con`), for one thread.
 
     - `raw_spans`: every stored span row; a span that was sent twice is there twice
-    - `spans`: one row per (trace_id, span_id), the one with the latest end, then the highest position
+    - `spans`: one row per (trace_id, span_id), the one with the latest end, then the highest position;
+      after `join_logs` its facts are also those that log records tell
+    - `told_spans`: the same with the facts that the span itself tells
     - `log_records`: every log record
-    - `resources`, `scopes`: one row per id
+    - `arrivals`: trace_id, arrival_ns and span_kind of each of `spans`, and with no kind of each log
+      record that is joined to one
+    - `resources`, `scopes`, `texts`: one row per id
+    - `pieces`: trace_id, span_id, ordinal (from 1) and text_id of the pieces of texts in each span's
+      attributes, in their order: what is new in a turn is a difference of sets
+
+    JSON cells hold references in place of long texts (see `texts.whole`).
 
     `con` may be given temporary tables and views; they vanish with it.
     """
@@ -61,19 +73,31 @@ class View:
         self._scopes: dict[int, Scope] = {}
         self._define("raw_spans", "spans", self._parts("spans"))
         self._define("log_records", "log_records", self._parts("log_records"))
-        for table, key in (("resources", "resource_id"), ("scopes", "scope_id")):
+        for table, key in _KEYS.items():
             self._define(f"all_{table}", table, self._parts(table))
             con.execute(
                 f"CREATE TEMP VIEW {table} AS FROM all_{table} SELECT DISTINCT ON ({key}) *"
             )
-        self._define("spans", "spans", self._unrepeated_parts())
+        self._define("told_spans", "spans", self._unrepeated_parts())
+        con.execute("CREATE TEMP VIEW spans AS FROM told_spans")
+        con.execute(f"CREATE TEMP VIEW pieces AS {PIECES}")
+        con.execute(_ARRIVALS)
+
+    def join_logs(self, traces: Sequence[str] | None = None) -> None:
+        """Let `spans` show also what log records tell about these traces, without any about all.
+
+        The more traces at once, the cheaper each. A trace that was joined is not joined again.
+        """
+        if joined.join(self, traces):
+            self._define("all_texts", "texts", [*self._parts("texts"), "FROM joined_texts"])
+            self.con.execute(f"CREATE OR REPLACE TEMP VIEW spans AS {joined.SPANS}")
 
     def traces_last_arrival(self) -> list[TraceArrival]:
         """When each trace arrived, by trace id."""
         rows = self.con.execute(
-            "FROM spans SELECT trace_id, min(arrival_ns), max(arrival_ns), count(*),"
+            "FROM arrivals SELECT trace_id, min(arrival_ns), max(arrival_ns), count(span_kind),"
             " count(*) FILTER (span_kind <> 'other')"
-            " GROUP BY trace_id ORDER BY trace_id"
+            " GROUP BY trace_id HAVING count(span_kind) > 0 ORDER BY trace_id"
         ).fetchall()
         return [
             TraceArrival(
@@ -92,7 +116,16 @@ class View:
             f'FROM spans SELECT {_SPAN_FIELDS} WHERE trace_id = ? ORDER BY start_ns, "position"',
             [trace_id],
         ).fetchall()
-        return [self._span(*row) for row in rows]
+        return [self._span(*row) for row in whole(self.con, rows, _REFERRING)]
+
+    def spans_with(
+        self, told: Mapping[tuple[str, str], Sequence[SpanEvent]]
+    ) -> Iterator[tuple[Span, float | None, str]]:
+        """Those of the spans with these ids that there are, with what is told about each before its
+        own events; beside each its stored cost and the sources of its stored facts."""
+        rows = self.con.execute(_SPANS_WITH, joined.ids(told)).fetchall()
+        for *row, cost, sources in whole(self.con, rows, _REFERRING):
+            yield self._span(*row, told=told[row[0], row[1]]), cost, sources
 
     def resource_of(self, resource_id: int) -> Resource:
         """The resource behind a row's `resource_id`; raises `NotFound`."""
@@ -117,11 +150,11 @@ class View:
         return self._scopes[scope_id]
 
     def _one(self, table: str, key: str, value: int) -> tuple[Any, ...]:
-        row = self.con.execute(f"FROM {table} SELECT * EXCLUDE ({key}) WHERE {key} = ?", [value])
-        found: tuple[Any, ...] | None = row.fetchone()
-        if found is None:
+        result = self.con.execute(f"FROM {table} SELECT * EXCLUDE ({key}) WHERE {key} = ?", [value])
+        found: list[tuple[Any, ...]] = result.fetchall()
+        if not found:
             raise NotFound(f"no {key} {value} in these windows; they may have expired")
-        return found
+        return found[0]
 
     def _parts(self, table: str) -> list[str]:
         """The query of each window's rows of `table`, as far as they belong to this view."""
@@ -151,16 +184,17 @@ class View:
         return parts
 
     def _define(self, relation: str, table: str, parts: list[str]) -> None:
+        # By name, the schema's order first: a file of an older version has its columns in another one.
         nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in TABLES[table].items())
-        query = " UNION ALL ".join(parts) if parts else f"SELECT {nothing} WHERE false"
-        self.con.execute(f"CREATE TEMP VIEW {relation} AS {query}")
+        query = " UNION ALL BY NAME ".join([f"SELECT {nothing} WHERE false", *parts])
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {relation} AS {query}")
 
-    def _span(self, *row: Any) -> Span:
+    def _span(self, *row: Any, told: Sequence[SpanEvent] = ()) -> Span:
         *scalars, attributes, events, links, resource_id, scope_id = row
         return Span(
             **dict(zip(_SPAN_SCALARS, scalars, strict=True)),
             attributes=_attributes(attributes),
-            events=tuple(SpanEvent(**event) for event in _items(events)),
+            events=(*told, *[SpanEvent(**event) for event in _items(events)]),
             links=tuple(SpanLink(**link) for link in _items(links)),
             resource=self.resource_of(resource_id),
             scope=self.scope_of(scope_id),
@@ -210,6 +244,21 @@ _SPAN_SCALARS: Final = (
 _SPAN_FIELDS: Final = ", ".join(
     [*_SPAN_SCALARS, "attributes", "events", "links", "resource_id", "scope_id"]
 )
+_REFERRING: Final = (len(_SPAN_SCALARS), len(_SPAN_SCALARS) + 1)  # attributes, events
+
+_SPANS_WITH: Final = f"""
+SELECT {_SPAN_FIELDS}, cost, fact_sources FROM told_spans SEMI JOIN (
+    SELECT unnest($traces::VARCHAR[]) AS trace_id, unnest($spans::VARCHAR[]) AS span_id
+) USING (trace_id, span_id)
+"""  # noqa: S608 our names
+
+# What makes a trace be judged, or judged again.
+_ARRIVALS: Final = f"""
+CREATE TEMP VIEW arrivals AS
+SELECT trace_id, arrival_ns, coalesce(span_kind, 'other') AS span_kind FROM told_spans
+UNION ALL
+SELECT trace_id, arrival_ns, NULL FROM log_records WHERE {joined.JOINS}
+"""  # noqa: S608 our names
 
 
 def _attributes(text: object) -> Attributes:

@@ -58,10 +58,24 @@ def traces(*numbers: int, text: str = "") -> bytes:
     return message.SerializeToString()
 
 
-def logs(*texts: str) -> bytes:
+def logs(*texts: str, event_name: str = "gen_ai.choice", trace: int | None = None) -> bytes:
     """A request with one log record per text."""
     message = ExportLogsServiceRequest()
     records = message.resource_logs.add().scope_logs.add().log_records
     for text in texts:
-        records.add(event_name="e").body.string_value = text
+        record = records.add(event_name=event_name)
+        record.body.string_value = text
+        if trace is not None:
+            record.trace_id = trace.to_bytes(16, "big")
+            record.span_id = (1).to_bytes(8, "big")
+    return message.SerializeToString()
+
+
+def placeholder(number: int) -> bytes:
+    """A request with one span that stands for a later one."""
+    message = ExportTraceServiceRequest()
+    scope_spans = message.resource_spans.add().scope_spans.add()
+    scope_spans.scope.name = "logfire"
+    span = scope_spans.spans.add(name=f"step {number}", trace_id=b"1" * 16, span_id=b"2" * 8)
+    span.attributes.add(key="logfire.span_type").value.string_value = "pending_span"
     return message.SerializeToString()

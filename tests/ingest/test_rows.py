@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from halo_otel.agentspan.logevents import event_name
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.span import (
     LogRecord,
@@ -161,6 +162,7 @@ def test_a_log_record_is_stored_whole(record: LogRecord) -> None:
     service = record.resource.attributes.get("service.name")
     assert stored.pop("service") == (service if isinstance(service, str) and service else None)
     assert (stored.pop("arrival_ns"), stored.pop("position")) == (7, 9)
+    assert stored.pop("genai_event") == event_name(record)
     assert all(getattr(record, name) == value for name, value in stored.items())
     assert unordered_origins(resource, scope) == unordered_origins(record.resource, record.scope)
 
@@ -195,7 +197,11 @@ def test_long_texts_are_cut_in_the_facts_and_whole_in_the_attributes() -> None:
     result = "é" * (TEXT_CHARS_MAX + 5)
     row = cells(a_tool_call("{}", result))
     assert (row["tool_result"], row["tool_result_chars"]) == (result[:-5], len(result))
-    assert json.loads(str(row["attributes"]))["gen_ai.tool.call.result"] == result
+    with SingleWindow() as window:
+        window.insert(a_batch(a_tool_call("{}", result)))
+        with window.view() as view:
+            (span,) = view.trace_spans(a_span(1).trace_id)
+    assert span.attributes["gen_ai.tool.call.result"] == result
 
 
 @pytest.mark.parametrize(

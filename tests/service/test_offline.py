@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from halo_otel.config.sections import Analysis, Window
-from halo_otel.demo.export import requests
 from halo_otel.demo.traffic import generate
 from halo_otel.errors import BadFile
 from halo_otel.importers.files import BadLine, read_telemetry
 from halo_otel.model.span import Span
+from halo_otel.otlp.encode import requests
 from halo_otel.service import loading
 from halo_otel.service.loading import WorkerDied, load
 from halo_otel.service.offline import analyze_files
