@@ -2,196 +2,149 @@
 
 correctness  a span that says it failed is bad; recovered when the same operation succeeds later in the
              same sub-goal. A step is bad if one of its operations is; a goal is bad if its own span
-             failed or its last unrecovered part is bad with nothing good after it.
-latency      suspect when the span is an outlier of its peers: robust z > 3.5 on log-durations
-             (Iglewicz & Hoaglin 1993), at least twice their median and 100 ms more; unknown with fewer
-             than 30 peers.
+             failed or its last unrecovered part is bad and nothing begins after that one ended.
+latency      suspect when the span is an outlier of its peers, unknown with too few of them.
 resources    suspect when an operation repeats an earlier one with the same arguments and answer.
+
+How the last two are told of a single span says `goals.spans`.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeVar
 
-from halo_otel.clock import NS_PER_MS
-from halo_otel.model.facts import SpanKind
+from halo_otel.analysis.goals.growth import Drafts
+from halo_otel.analysis.goals.shape import Shape
+from halo_otel.analysis.goals.spans import Spans
 from halo_otel.model.goal import Level, Verdict
 
-_PEERS_MIN: Final = 30
-_ROBUST_Z_MIN: Final = 3.5
-_SPREAD_MIN: Final = 0.05  # 5 %: peers that always take the same time are not judged over jitter
-_RATIO_MIN: Final = 2.0
-_EXCESS_NS_MIN: Final = 100 * NS_PER_MS
+_WORSENING: Final = (Verdict.UNKNOWN, Verdict.OK, Verdict.SUSPECT)  # merged: the worst is kept
+_Amount = TypeVar("_Amount", int, float)
+_FAR_NS: Final = 2**80  # beyond any time there is, adjusted ones too
 
 
-class TreeSpan(NamedTuple):
-    """What a goal tree needs of a span; texts may be cut."""
+class Judged(NamedTuple):
+    """Columns of what nodes add up to, children's shares included."""
 
-    span_id: str
-    parent_span_id: str
-    name: str
-    kind: str
-    start_ns: int
-    end_ns: int
-    agent: str | None
-    session: str | None
-    target: str | None  # tool or model
-    tokens: int | None
-    failed: bool
-    arguments: str | None
-    result: str | None
-    task: str | None  # what an agent or chain was asked
+    start_ns: list[int]
+    end_ns: list[int]
+    tokens: list[int | None]
+    cost: list[float | None]
+    correctness: list[Verdict]
+    latency: list[Verdict]
+    resources: list[Verdict]
+    parallel: list[bool]  # a sub-goal that another one beside it overlaps
 
 
-class Draft(NamedTuple):
-    """A node before it is judged; parents come before their children. `span` is None if made up."""
-
-    level: Level
-    parent: int
-    name: str
-    agent: str | None
-    span: TreeSpan | None
-
-
-class Baseline(NamedTuple):
-    """How long the peers of an operation take: count, median and MAD of ln(duration in ns)."""
-
-    peers: int
-    median: float
-    mad: float
+def judge(drafts: Drafts, spans: Spans, shape: Shape) -> Judged:
+    """The judgement of each draft."""
+    start_ns, end_ns = _extents(drafts, shape)
+    return Judged(
+        start_ns=start_ns,
+        end_ns=end_ns,
+        tokens=_summed(drafts, shape.tokens),
+        cost=_summed(drafts, shape.cost),
+        correctness=_correctness(drafts, spans, start_ns, end_ns),
+        latency=_worst(drafts, spans.slow),
+        resources=_worst(drafts, spans.repeats),
+        parallel=_parallel(drafts, start_ns, end_ns),
+    )
 
 
-@dataclass(slots=True, kw_only=True)
-class Judged:
-    """What the children of a node add up to, with the node's own share."""
-
-    start_ns: int
-    end_ns: int
-    tokens: int | None
-    correctness: Verdict
-    latency: Verdict
-    resources: Verdict
-
-
-def judge(drafts: Sequence[Draft], baselines: Mapping[tuple[str, str], Baseline]) -> list[Judged]:
-    """One judgement per draft."""
-    children: list[list[int]] = [[] for _ in drafts]
-    for index, draft in enumerate(drafts):
-        if draft.parent >= 0:
-            children[draft.parent].append(index)
-    recovered = _recovered(drafts)
-    repeated = _repeated(drafts)
-    judged: list[Judged] = [_nothing() for _ in drafts]
-    for index in range(len(drafts) - 1, -1, -1):
-        own = drafts[index]
-        parts = [judged[child] for child in children[index]]
-        judged[index] = Judged(
-            start_ns=min(_known(own.span and own.span.start_ns, (p.start_ns for p in parts))),
-            end_ns=max(_known(own.span and own.span.end_ns, (p.end_ns for p in parts))),
-            tokens=_sum(own.span.tokens if own.span else None, (p.tokens for p in parts)),
-            correctness=_correctness(own, parts, made_good=index in recovered),
-            latency=_worst([_latency(own.span, baselines), *(p.latency for p in parts)]),
-            resources=_worst([_resources(own.span, repeated), *(p.resources for p in parts)]),
-        )
-    _span_empty(drafts, judged)
-    return judged
+def _extents(drafts: Drafts, shape: Shape) -> tuple[list[int], list[int]]:
+    """When nodes start and end: around everything below. What is empty has its parent's times."""
+    start = [shape.start_ns[place] if place >= 0 else _FAR_NS for place in drafts.span]
+    end = [shape.end_ns[place] if place >= 0 else -_FAR_NS for place in drafts.span]
+    for index in range(len(start) - 1, 0, -1):
+        above = drafts.parent[index]
+        if start[index] < start[above]:
+            start[above] = start[index]
+        if end[index] > end[above]:
+            end[above] = end[index]
+    for index, above in enumerate(drafts.parent):
+        if start[index] == _FAR_NS:
+            start[index], end[index] = start[above], end[above]
+    return start, end
 
 
-def _correctness(own: Draft, parts: Sequence[Judged], *, made_good: bool) -> Verdict:
-    found = [part.correctness for part in parts]
-    if own.span is not None and own.span.failed:
-        return Verdict.RECOVERED if made_good else Verdict.BAD
-    faults = [place for place, verdict in enumerate(found) if verdict is Verdict.BAD]
-    if not faults:
-        return Verdict.RECOVERED if Verdict.RECOVERED in found else Verdict.OK
-    if own.level >= Level.OPERATION:
-        return Verdict.RECOVERED  # the operation handled what failed inside it
-    if own.level is Level.STEP:
-        return Verdict.BAD
-    after = found[faults[-1] + 1 :]
-    return Verdict.RECOVERED if after else Verdict.BAD
+def _summed(drafts: Drafts, counted: Sequence[_Amount | None]) -> list[_Amount | None]:
+    total = [counted[place] if place >= 0 else None for place in drafts.span]
+    for index in range(len(total) - 1, 0, -1):
+        own = total[index]
+        if own is not None:
+            above = total[drafts.parent[index]]
+            total[drafts.parent[index]] = own if above is None else above + own
+    return total
 
 
-def _recovered(drafts: Sequence[Draft]) -> set[int]:
+def _worst(drafts: Drafts, suspect: Sequence[bool | None]) -> list[Verdict]:
+    """Suspect where a node or one below it is, ok where one is known not to be."""
+    worst = [
+        0 if place < 0 or (known := suspect[place]) is None else 1 + known for place in drafts.span
+    ]
+    for index in range(len(worst) - 1, 0, -1):
+        if worst[index] > worst[drafts.parent[index]]:
+            worst[drafts.parent[index]] = worst[index]
+    return [_WORSENING[code] for code in worst]
+
+
+def _correctness(
+    drafts: Drafts, spans: Spans, start_ns: Sequence[int], end_ns: Sequence[int]
+) -> list[Verdict]:
+    failed = [place >= 0 and spans.failed[place] for place in drafts.span]
+    if not any(failed):
+        return [Verdict.OK] * len(failed)
+    made_good = _made_good(drafts, spans, failed)
+    verdicts = [Verdict.OK] * len(failed)
+    later_ns = [-_FAR_NS] * len(
+        failed
+    )  # the latest start of a child seen so far, the last one first
+    for index in range(len(failed) - 1, -1, -1):
+        level, above = drafts.level[index], drafts.parent[index]
+        if failed[index]:
+            verdicts[index] = Verdict.RECOVERED if index in made_good else Verdict.BAD
+        elif verdicts[index] is Verdict.BAD and level >= Level.OPERATION:
+            verdicts[index] = Verdict.RECOVERED  # the operation handled what failed inside it
+        if above < 0:
+            continue
+        found = verdicts[index]
+        if found is Verdict.BAD and drafts.level[above] != Level.STEP:
+            found = Verdict.RECOVERED if later_ns[above] >= end_ns[index] else Verdict.BAD
+        if found is Verdict.BAD or (found is Verdict.RECOVERED and verdicts[above] is Verdict.OK):
+            verdicts[above] = found
+        later_ns[above] = max(later_ns[above], start_ns[index])
+    return verdicts
+
+
+def _made_good(drafts: Drafts, spans: Spans, failed: Sequence[bool]) -> set[int]:
     """Failed operations that succeed later in the same sub-goal."""
     goals: list[int] = []
-    for index, draft in enumerate(drafts):
-        inside = draft.parent >= 0 and draft.level is not Level.SUBGOAL
-        goals.append(goals[draft.parent] if inside else index)
+    for index, (level, above) in enumerate(zip(drafts.level, drafts.parent, strict=True)):
+        goals.append(index if level <= Level.SUBGOAL else goals[above])
+    faulty = {goals[index] for index, is_failed in enumerate(failed) if is_failed}
     succeeded: set[tuple[int, str, str]] = set()
     recovered: set[int] = set()
-    for index in range(len(drafts) - 1, -1, -1):
-        span = drafts[index].span
-        if span is None or drafts[index].level <= Level.SUBGOAL:
+    for index in range(len(goals) - 1, -1, -1):
+        place, goal = drafts.span[index], goals[index]
+        if place < 0 or goal == index or goal not in faulty:
             continue
-        key = (goals[index], span.kind, span.target or span.name)
-        if not span.failed:
+        key = (goal, spans.kind[place], spans.target[place] or spans.name[place])
+        if not failed[index]:
             succeeded.add(key)
         elif key in succeeded:
             recovered.add(index)
     return recovered
 
 
-def _repeated(drafts: Sequence[Draft]) -> set[str]:
-    """Spans of operations that were asked and answered like an earlier one."""
-    seen: set[tuple[str | None, str, str]] = set()
-    repeated: set[str] = set()
-    spans = [draft.span for draft in drafts if draft.span is not None]
-    for span in sorted(spans, key=lambda span: (span.start_ns, span.span_id)):
-        if span.arguments is None or span.result is None:
+def _parallel(drafts: Drafts, start_ns: Sequence[int], end_ns: Sequence[int]) -> list[bool]:
+    """Sub-goals that overlap another one beside them, in order of start."""
+    parallel = [False] * len(start_ns)
+    busy: dict[int, int] = {}  # the sub-goal of a parent that ends last so far
+    for index, level in enumerate(drafts.level):
+        if level != Level.SUBGOAL:
             continue
-        key = (span.target, span.arguments, span.result)
-        if key in seen:
-            repeated.add(span.span_id)
-        seen.add(key)
-    return repeated
-
-
-def _latency(span: TreeSpan | None, baselines: Mapping[tuple[str, str], Baseline]) -> Verdict:
-    baseline = baselines.get((span.kind, span.target or "")) if span else None
-    if span is None or baseline is None or baseline.peers < _PEERS_MIN:
-        return Verdict.UNKNOWN
-    duration = max(1, span.end_ns - span.start_ns)
-    z = 0.6745 * (math.log(duration) - baseline.median) / max(baseline.mad, _SPREAD_MIN)
-    usual = math.exp(baseline.median)
-    slow = duration >= _RATIO_MIN * usual and duration - usual >= _EXCESS_NS_MIN
-    return Verdict.SUSPECT if z > _ROBUST_Z_MIN and slow else Verdict.OK
-
-
-def _resources(span: TreeSpan | None, repeated: set[str]) -> Verdict:
-    if span is None or span.kind not in (SpanKind.TOOL, SpanKind.RETRIEVER):
-        return Verdict.UNKNOWN
-    if span.span_id in repeated:
-        return Verdict.SUSPECT
-    return Verdict.UNKNOWN if span.arguments is None else Verdict.OK
-
-
-def _worst(verdicts: Iterable[Verdict]) -> Verdict:
-    found = set(verdicts)
-    order = (Verdict.BAD, Verdict.SUSPECT, Verdict.OK)
-    return next((verdict for verdict in order if verdict in found), Verdict.UNKNOWN)
-
-
-def _known(own: int | None, parts: Iterable[int]) -> list[int]:
-    """The times that are known; 0 stands for none, see `_span_empty`."""
-    return [time for time in (own, *parts) if time] or [0]
-
-
-def _sum(own: int | None, parts: Iterable[int | None]) -> int | None:
-    known = [tokens for tokens in (own, *parts) if tokens is not None]
-    return sum(known) if known else None
-
-
-def _nothing() -> Judged:
-    unknown = Verdict.UNKNOWN
-    return Judged(
-        start_ns=0, end_ns=0, tokens=None, correctness=unknown, latency=unknown, resources=unknown
-    )
-
-
-def _span_empty(drafts: Sequence[Draft], judged: Sequence[Judged]) -> None:
-    """Made-up nodes without anything below take the times of their parents."""
-    for draft, node in zip(drafts, judged, strict=True):
-        if node.end_ns == 0 and draft.parent >= 0:
-            node.start_ns, node.end_ns = judged[draft.parent].start_ns, judged[draft.parent].end_ns
+        before = busy.setdefault(drafts.parent[index], index)
+        if before != index and start_ns[index] < end_ns[before]:
+            parallel[before] = parallel[index] = True
+        if end_ns[index] > end_ns[before]:
+            busy[drafts.parent[index]] = index
+    return parallel

@@ -52,7 +52,8 @@ def analyze(
         list[Path],
         typer.Argument(
             metavar="PATH...",
-            help="Files or directories: OTLP JSON lines, JSON or protobuf, plain or gzip.",
+            help="Files or directories: OTLP JSON lines, JSON or protobuf, or exports of HALO, Langfuse, "
+            "Phoenix or Jaeger; plain or gzip.",
         ),
     ],
     format_: Annotated[

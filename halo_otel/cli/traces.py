@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_otel.cli.goals import draw
 from halo_otel.cli.options import ConfigOption, EndpointOption, connect, load
-from halo_otel.cli.terminal import console, duration, note, safe, write, write_table
+from halo_otel.cli.terminal import duration, safe, write, write_table
 from halo_otel.clock import NS_PER_S
+from halo_otel.errors import BadRequest
 from halo_otel.reports.words import clip, moment
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from halo_otel.model.goal import GoalNode
-
-NODES_SHOWN = 2000  # of a tree on the terminal; the JSON has them all
-_STYLES = {"suspect": "yellow", "bad": "red", "recovered": "cyan"}
 
 
 class TreeFormat(StrEnum):
@@ -30,14 +27,17 @@ class TreeFormat(StrEnum):
 
 
 def windows(endpoint: EndpointOption = None, config: ConfigOption = None) -> None:
-    """The windows that the running service keeps, oldest first."""
+    """The windows that the running service keeps, oldest first.
+
+    "let go" counts the spans and log records that were about no agent and are not kept.
+    """
     with connect(endpoint, config) as client:
         kept = client.windows()
     if not kept:
         print("No windows yet: nothing has arrived.")
         return
     write_table(
-        ("start", "end", "state", "spans", "log records", "bytes", "file"),
+        ("start", "end", "state", "spans", "log records", "let go", "bytes", "file"),
         [
             (
                 moment(window.start_ns),
@@ -45,6 +45,7 @@ def windows(endpoint: EndpointOption = None, config: ConfigOption = None) -> Non
                 window.state,
                 f"{window.spans:,}",
                 f"{window.log_records:,}",
+                f"{window.let_go.spans + window.let_go.log_records:,}",
                 f"{window.bytes_:,}",
                 safe(str(window.path)),
             )
@@ -92,7 +93,12 @@ def traces(
 
 
 def tree(
-    trace_id: Annotated[str, typer.Argument(metavar="TRACE_ID", help="The trace: 32 hex digits.")],
+    trace_id: Annotated[
+        str, typer.Argument(metavar="[TRACE_ID]", help="The trace: 32 hex digits.")
+    ] = "",
+    session: Annotated[
+        str, typer.Option(metavar="ID", help="All traces of a session, instead of one trace.")
+    ] = "",
     from_: Annotated[
         list[Path] | None,
         typer.Option(
@@ -101,25 +107,35 @@ def tree(
             help="Read it from files, not from the service; may be repeated.",
         ),
     ] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many levels (default: 16).")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Draw every goal: repetitions too, however many.")
+    ] = False,
     format_: Annotated[
         TreeFormat, typer.Option("--format", "-f", help="How to write the tree.")
     ] = TreeFormat.TREE,
     endpoint: EndpointOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """A trace as a tree of goals: what each took, and where it went wrong."""
+    """A trace or a session as a tree of goals: what each took, and where it went wrong."""
+    if bool(trace_id) == bool(session):
+        raise BadRequest("give either a trace id or --session ID")
     if from_:
-        nodes = _read(trace_id.lower(), from_, config)
+        nodes = _read(trace_id.lower(), session, from_, config)
     else:
         with connect(endpoint, config) as client:
-            nodes = client.tree(trace_id)
+            nodes = client.tree(trace_id, session=session)
     if format_ is TreeFormat.JSON:
         _write_json(nodes)
     else:
-        _draw(nodes)
+        draw(nodes, depth=depth, everything=everything)
 
 
-def _read(trace_id: str, paths: list[Path], config: Path | None) -> "Sequence[GoalNode]":
+def _read(
+    trace_id: str, session: str, paths: list[Path], config: Path | None
+) -> "Sequence[GoalNode]":
     settings = load(config)
 
     from halo_otel.cli.analyze import BadLines, loading
@@ -127,53 +143,11 @@ def _read(trace_id: str, paths: list[Path], config: Path | None) -> "Sequence[Go
 
     bad = BadLines()
     with loading(quiet=False) as on_progress:
-        nodes = tree_from_files(trace_id, paths, on_progress, bad, window=settings.window)
+        nodes = tree_from_files(
+            trace_id, paths, on_progress, bad, session=session, window=settings.window
+        )
     bad.sum_up()
     return nodes
-
-
-def _draw(nodes: "Sequence[GoalNode]") -> None:
-    from rich.tree import Tree
-
-    drawn: dict[int, Tree] = {}
-    agents: dict[int, str | None] = {}
-    shown = nodes[:NODES_SHOWN]
-    for node in shown:
-        above = drawn.get(node.parent)
-        label = _label(node, same_agent=node.agent == agents.get(node.parent))
-        drawn[node.index] = Tree(label) if above is None else above.add(label)
-        agents[node.index] = node.agent
-    for node in shown:
-        if node.parent not in drawn:
-            console().print(drawn[node.index])
-    if left_out := len(nodes) - len(shown):
-        note(f"{left_out:,} more goals are not shown: --format json has them all")
-
-
-def _label(node: "GoalNode", *, same_agent: bool) -> "Text":
-    """`name (agent)  1.2 s  530 tokens  correctness bad  <span id>`.
-
-    What goes without saying is left out: the agent of the goal above, and verdicts that are ok.
-    """
-    from rich.text import Text
-
-    label = Text(clip(safe(node.name)) or "(no name)", style="bold" if node.level <= 2 else "")
-    if node.agent and not same_agent:
-        label.append(f" ({clip(safe(node.agent))})", "dim")
-    label.append(f"  {duration(node.end_ns - node.start_ns)}", "dim")
-    if node.tokens is not None:
-        label.append(f"  {node.tokens:,} tokens", "dim")
-    verdicts = {
-        "correctness": node.correctness,
-        "latency": node.latency,
-        "resources": node.resources,
-    }
-    for what, verdict in verdicts.items():
-        if verdict.value not in ("ok", "unknown"):
-            label.append(f"  {what} {verdict.value}", _STYLES[verdict.value])
-    if node.span_id:
-        label.append(f"  {node.span_id}", "dim")
-    return label
 
 
 def _write_json(nodes: "Sequence[GoalNode]") -> None:

@@ -107,9 +107,10 @@ class ControlClient:
         answer = self._ask(self._control.ListTraces, request)
         return tuple(map(convert.trace_from_proto, answer.traces))
 
-    def tree(self, trace_id: str) -> tuple[GoalNode, ...]:
-        """The goal tree of a trace."""
-        answer = self._ask(self._control.GetTree, pb.GetTreeRequest(trace_id=trace_id))
+    def tree(self, trace_id: str = "", *, session: str = "") -> tuple[GoalNode, ...]:
+        """The goal tree of a trace, or of a session with all of its traces."""
+        request = pb.GetTreeRequest(trace_id=trace_id, session=session)
+        answer = self._ask(self._control.GetTree, request)
         return tuple(map(convert.node_from_proto, answer.nodes))
 
     def analyze(self) -> Report:

@@ -12,6 +12,7 @@ from halo_otel._pb.halo.v1 import control_pb2 as pb
 from halo_otel.clock import NS_PER_S
 from halo_otel.control.sources import ServiceStatus, TraceSummary
 from halo_otel.findings.values import Transition
+from halo_otel.model.facts import SpanKind
 from halo_otel.model.finding import (
     Effect,
     Evidence,
@@ -27,7 +28,7 @@ from halo_otel.model.goal import GoalNode, Level, Verdict
 from halo_otel.model.report import Abstention, Coverage, Report, Usage, WindowSummary
 from halo_otel.model.span import SpanId, TraceId
 from halo_otel.selfobs import Reading
-from halo_otel.window import WindowInfo
+from halo_otel.window import LetGo, WindowInfo
 
 
 def timestamp(time_ns: int) -> Timestamp:
@@ -211,6 +212,9 @@ def window_to_proto(window: WindowInfo) -> pb.Window:
         log_records=window.log_records,
         bytes=window.bytes_,
         path=str(window.path or ""),
+        let_go_traces=window.let_go.traces,
+        let_go_spans=window.let_go.spans,
+        let_go_log_records=window.let_go.log_records,
     )
 
 
@@ -224,6 +228,7 @@ def window_from_proto(message: pb.Window) -> WindowInfo:
         spans=message.spans,
         log_records=message.log_records,
         bytes_=message.bytes,
+        let_go=LetGo(message.let_go_traces, message.let_go_spans, message.let_go_log_records),
     )
 
 
@@ -273,6 +278,11 @@ def node_to_proto(node: GoalNode) -> pb.GoalNode:
         correctness=node.correctness.value,
         latency=node.latency.value,
         resources=node.resources.value,
+        kind=node.kind.value if node.kind else "",
+        tool=node.tool,
+        cost=node.cost,
+        parallel=node.parallel,
+        shift_ns=node.shift_ns,
     )
 
 
@@ -292,6 +302,11 @@ def node_from_proto(message: pb.GoalNode) -> GoalNode:
         correctness=Verdict(message.correctness),
         latency=Verdict(message.latency),
         resources=Verdict(message.resources),
+        kind=SpanKind(message.kind) if message.kind else None,
+        tool=message.tool if message.HasField("tool") else None,
+        cost=message.cost if message.HasField("cost") else None,
+        parallel=message.parallel,
+        shift_ns=message.shift_ns,
     )
 
 

@@ -1,7 +1,7 @@
 """Answers of the control API, each from one source."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final, ParamSpec, TypeVar
 
 from halo_otel._pb.halo.v1 import control_pb2 as pb
@@ -14,6 +14,7 @@ from halo_otel.findings.lifecycle import OPEN
 from halo_otel.findings.registry import Registry
 from halo_otel.findings.values import Query
 from halo_otel.model.finding import CATEGORIES, Finding, Severity, Status
+from halo_otel.model.goal import GoalNode
 from halo_otel.model.span import TraceId
 
 P = ParamSpec("P")
@@ -90,13 +91,18 @@ class Servicer:
 
     async def GetTree(self, request: pb.GetTreeRequest, context: Context) -> pb.GetTreeResponse:
         async with answering(context):
+            if request.session:
+                nodes = await self._call(self._sources.session_tree, request.session)
+                if not nodes:
+                    raise NotFound(f"no window holds a trace of session {request.session!r}")
+                return await self._call(_tree, nodes)
             trace_id = request.trace_id.lower()
             if len(trace_id) != 32 or not all(c in "0123456789abcdef" for c in trace_id):
                 raise BadRequest(f"{request.trace_id!r} is no trace id: give 32 hex digits")
             nodes = await self._call(self._sources.tree, TraceId(trace_id))
             if not nodes:
                 raise NotFound(f"no window holds trace {trace_id}")
-            return pb.GetTreeResponse(nodes=map(convert.node_to_proto, nodes))
+            return await self._call(_tree, nodes)
 
     async def Analyze(self, request: pb.AnalyzeRequest, context: Context) -> pb.Report:
         async with answering(context):
@@ -151,6 +157,10 @@ class Servicer:
 
     async def _finding(self, fingerprint: str) -> Finding:
         return await self._call(self._sources.registry.finding, fingerprint)
+
+
+def _tree(nodes: Sequence[GoalNode]) -> pb.GetTreeResponse:
+    return pb.GetTreeResponse(nodes=map(convert.node_to_proto, nodes))
 
 
 def _limit(asked: int) -> int:

@@ -41,7 +41,7 @@ class ServiceStatus:
 class Sources:
     """Where the answers come from. All but `analyze` block and are called in a thread.
 
-    `tree` gives an empty list for a trace it does not know. `traces` takes a window's start and how
+    `tree` and `session_tree` give nothing for what they do not know. `traces` takes a window's start and how
     many are wanted.
     `analyze` runs an analysis now; concurrent calls may share one run.
     """
@@ -50,6 +50,7 @@ class Sources:
     windows: Callable[[], Sequence[WindowInfo]]
     traces: Callable[[int, int], Sequence[TraceSummary]]
     tree: Callable[[TraceId], Sequence[GoalNode]]
+    session_tree: Callable[[str], Sequence[GoalNode]]
     analyze: Callable[[], Awaitable[Report]]
     report: Callable[[], Report | None]
     status: Callable[[], ServiceStatus]

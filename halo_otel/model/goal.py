@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from halo_otel.model.facts import SpanKind
 from halo_otel.model.span import SpanId, TraceId
 
 
@@ -34,9 +35,11 @@ class Verdict(StrEnum):
 class GoalNode:
     """One goal. `index` is its place in the tree's depth-first order, `parent` the parent's or -1.
 
-    `span_id` is the span the node stands for, `""` for a node made up to keep the levels whole.
-    Tokens are summed over the model calls below; `correctness`, `latency` and `resources` are local
-    verdicts with the children's merged in.
+    `span_id` and `kind` are those of the span the node stands for, `""` and None for a node made up to
+    keep the levels whole; `tool` is what it called, as the telemetry names it. Tokens and cost (USD)
+    are summed over what is below, counted once; `correctness`, `latency` and `resources` are local
+    verdicts with the children's merged in. A sub-goal is `parallel` if it overlaps one beside it.
+    `shift_ns` was added to the span's times, because its clock disagrees with that of its parent.
     """
 
     index: int
@@ -52,3 +55,8 @@ class GoalNode:
     correctness: Verdict
     latency: Verdict
     resources: Verdict
+    kind: SpanKind | None = None
+    tool: str | None = None
+    cost: float | None = None
+    parallel: bool = False
+    shift_ns: int = 0

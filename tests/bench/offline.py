@@ -17,8 +17,8 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
-from halo_otel.demo.export import requests
 from halo_otel.demo.traffic import generate
+from halo_otel.otlp.encode import requests
 
 START_NS = 1_790_000_000_000_000_000
 WINDOW_NS = 300_000_000_000

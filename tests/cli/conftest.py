@@ -27,7 +27,6 @@ from halo_otel.clock import NS_PER_S, SystemClock
 from halo_otel.config.sections import Emit
 from halo_otel.control.server import ControlServer
 from halo_otel.control.sources import ServiceStatus, Sources, TraceSummary
-from halo_otel.demo.export import requests
 from halo_otel.demo.faults import Fault, FaultKind
 from halo_otel.demo.traffic import generate
 from halo_otel.findings.registry import Registry
@@ -45,8 +44,9 @@ from halo_otel.model.finding import (
 from halo_otel.model.goal import GoalNode, Level, Verdict
 from halo_otel.model.report import Coverage, Report, WindowSummary
 from halo_otel.model.span import SpanId, TraceId
+from halo_otel.otlp.encode import requests
 from halo_otel.selfobs import Counters, Reading
-from halo_otel.window import WindowInfo
+from halo_otel.window import LetGo, WindowInfo
 
 START_NS = 1_763_690_000 * NS_PER_S
 TRACE = TraceId("0af7651916cd43dd8448eb211c80319c")
@@ -129,6 +129,7 @@ def sources(registry: Registry) -> Sources:
         spans=81,
         log_records=2,
         bytes_=4096,
+        let_go=LetGo(1, 20, 3),
     )
     trace = TraceSummary(
         trace_id=TRACE,
@@ -157,6 +158,7 @@ def sources(registry: Registry) -> Sources:
         windows=lambda: [window],
         traces=lambda start_ns, limit: [trace] if start_ns == START_NS else [],
         tree=lambda trace_id: NODES if trace_id == TRACE else [],
+        session_tree=lambda session: NODES if session == "s 1" else [],
         analyze=analyze,
         report=lambda: REPORT,
         status=lambda: status,

@@ -130,10 +130,13 @@ def test_a_tree_from_files(command: Command) -> None:
     trace_id = next(bundled.traces("intercode-sql"))[0].trace_id
     drawn = command("tree", trace_id, "--from", REAL)
     assert drawn.returncode == 0, drawn.stderr
-    assert "└── " in drawn.stdout
+    assert "└─ " in drawn.stdout
     nodes = json.loads(command("tree", trace_id, "--from", REAL, "-f", "json").stdout)
     assert {node["level"] for node in nodes} >= {0, 1, 2, 3}
-    assert len(drawn.stdout.splitlines()) == len(nodes)
+    whole = command("tree", trace_id, "--from", REAL, "--all")
+    assert len(whole.stdout.splitlines()) == len(nodes) > len(drawn.stdout.splitlines())
+    nobody = command("tree", "--session", "nobody", "--from", REAL)
+    assert "no file given holds a trace of session 'nobody'" in nobody.stderr
     missing = command("tree", "f" * 32, "--from", REAL)
     assert missing.returncode == 1
     assert "no file given holds" in missing.stderr

@@ -176,6 +176,7 @@ def sources(
         windows=lambda: [window],
         traces=traces,
         tree=lambda trace_id: [node] if trace_id == TRACE else [],
+        session_tree=lambda session: [node, replace(node, index=1)] if session == "s 1" else [],
         analyze=analyze,
         report=lambda: report,
         status=lambda: status,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from halo_otel.control import convert
 from halo_otel.control.sources import ServiceStatus, TraceSummary
 from halo_otel.findings.values import Transition
+from halo_otel.model.facts import SpanKind
 from halo_otel.model.finding import (
     CATEGORIES,
     Effect,
@@ -23,7 +24,7 @@ from halo_otel.model.finding import (
 from halo_otel.model.goal import GoalNode, Level, Verdict
 from halo_otel.model.report import Abstention, Coverage, Report, Usage, WindowSummary
 from halo_otel.selfobs import Reading
-from halo_otel.window import WindowInfo
+from halo_otel.window import LetGo, WindowInfo
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 times = st.integers(0, 2**63 - 1)
@@ -139,6 +140,11 @@ nodes = st.builds(
     correctness=st.sampled_from(Verdict),
     latency=st.sampled_from(Verdict),
     resources=st.sampled_from(Verdict),
+    kind=st.none() | st.sampled_from(SpanKind),
+    tool=maybe(texts),
+    cost=st.none() | numbers,
+    parallel=st.booleans(),
+    shift_ns=st.integers(-(2**62), 2**62),
 )
 trace_summaries = st.builds(
     TraceSummary,
@@ -161,6 +167,7 @@ windows = st.builds(
     spans=counts,
     log_records=counts,
     bytes_=counts,
+    let_go=st.builds(LetGo, counts, counts, counts),
 )
 statuses = st.builds(
     ServiceStatus,

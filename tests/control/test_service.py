@@ -133,6 +133,8 @@ async def test_windows_traces_trees_reports_and_status(serve: Serve, sources: So
         assert [trace.trace_id for trace in traces] == [TRACE]
         tree = await ask(endpoint, lambda c: c.tree(TRACE.upper()))
         assert list(tree) == list(sources.tree(traces[0].trace_id))
+        whole = await ask(endpoint, lambda c: c.tree(session="s 1"))
+        assert list(whole) == list(sources.session_tree("s 1"))
         report = await ask(endpoint, lambda c: c.report())
         assert report == sources.report()
         assert report == await ask(endpoint, lambda c: c.analyze())
@@ -144,6 +146,7 @@ QUESTIONS_THAT_FAIL: list[tuple[Callable[[ControlClient], Any], type[HaloError],
     (lambda c: c.mute("fpv1:none"), NotFound, "halo-otel findings"),
     (lambda c: c.unmute("fpv1:none"), NotFound, "halo-otel findings"),
     (lambda c: c.tree("f" * 32), NotFound, "no window holds"),
+    (lambda c: c.tree(session="nobody"), NotFound, "no window holds"),
     (lambda c: c.tree("f" * 31), BadRequest, "32 hex digits"),
     (lambda c: c.traces(START_NS + 1), NotFound, "no such window"),
     (lambda c: c.findings(statuses=["old"]), BadRequest, "ongoing"),
