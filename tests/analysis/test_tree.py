@@ -498,33 +498,3 @@ def test_unknown_tokens_and_costs_stay_unknown(traffic: Traffic) -> None:
         assert ((top.tokens or 0) > 0, top.cost) == (True, 0.5)
         top = goal_tree(view, unknown.trace_id)[0]
         assert (top.tokens, top.cost) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("tool", "argument", "purpose"),
-    [
-        ("search_flights", "Ulm", "search flights Ulm"),
-        ("searchFlights", None, "search flights"),
-        ("mcp__air__get-user", ":", "get user"),
-        ("SQL_query", "\u202eevil\n", "SQL query evil"),
-    ],
-)
-def test_what_a_call_is_for(tool: str, argument: str | None, purpose: str) -> None:
-    assert names.purpose(tool, argument) == purpose
-
-
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        ({"city": "Ulm", "password": "hunter2"}, "search Ulm"),
-        ({"password": "hunter2"}, "search"),
-        ({"query": "x" * 61}, "search"),
-        ({"order_id": "#W1", "reason": "late"}, "search #W1"),
-    ],
-)
-def test_only_short_telling_arguments_are_shown(
-    traffic: Traffic, arguments: dict[str, str], shown: str
-) -> None:
-    run = traffic.run().call("search", arguments, "x")
-    with view_of(traffic.rows) as view:
-        assert goal_tree(view, run.trace_id)[-1].name == shown
