@@ -1,7 +1,7 @@
 # Everything a person or CI does here. `make` alone lists it.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench collector docs fmt lock proto clean
+.PHONY: help demo test check bench collector emission docs fmt lock emission-lock proto clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,14 +15,14 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 	--no-annotate --custom-compile-command "make lock" --quiet
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## show it: real and generated traces, planted faults, what is found (needs Python 3.11+)
 	@collector=$$(.ci/collector/build --path); \
 	if [ -x "$$collector" ]; then set -- --collector "$$collector"; else set --; fi; \
 	exec $(BIN)/halo-otel demo "$$@"
 
-test: $(PROTO) ## all tests; those that need the Collector are skipped without Go, but never in CI
+test: $(PROTO) ## all tests; those that need Go's Collector or the SDKs of `make emission` skip without, but never in CI
 	@.ci/collector/build >/dev/null || { [ $$? -eq 69 ] && [ -z "$$CI" ]; }
 	$(BIN)/python -m pytest
 
@@ -39,6 +39,9 @@ bench: $(PROTO) ## measure this machine; takes minutes
 collector: ## build the pinned Collector for tests and demo, once, outside the checkout (needs Go)
 	@.ci/collector/build
 
+emission: $(DEV) ## install the SDKs that tests run, pinned, once, outside the checkout
+	@.ci/emission/build >/dev/null
+
 docs: $(PROTO) ## write the generated parts of the README
 	$(BIN)/python .ci/docs.py
 
@@ -51,10 +54,13 @@ lock: $(DEV) ## resolve the dependencies of pyproject.toml anew into both lock f
 	$(LOCK) --upgrade --extra postgres --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
+emission-lock: $(DEV) ## resolve the SDKs that tests run anew into their lock files
+	@.ci/emission/lock
+
 proto: $(DEV) ## compile proto/ into halo_otel/_pb
 	$(BIN)/python proto/hatch_build.py
 
-clean: ## remove everything that was made here; the Collector stays in its cache
+clean: ## remove everything that was made here; the Collector and the SDKs stay in their cache
 	rm -rf $(VENV) dist build halo_otel/_pb .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find halo_otel tests proto -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,6 +1,7 @@
 """The lock files: complete, with hashes, without addresses, and one the superset of the other."""
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -11,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+# What tests run in environments of their own.
+SDKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".ci/emission").glob("*.lock"))
+PROGRAMS = ROOT / "tests" / "emission" / "programs"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -28,7 +32,7 @@ def locked(lock: str) -> dict[str, str]:
     return {canonical(line): line.partition("==")[2] for line in lines}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, *SDKS])
 def test_everything_is_pinned_with_hashes_and_no_address(lock: str) -> None:
     for name, rest in locked(lock).items():
         assert re.match(r"\d", rest), name
@@ -51,6 +55,19 @@ def test_every_dependency_is_locked() -> None:
     assert {canonical(each) for each in wanted} <= development.keys()
 
 
+@pytest.mark.parametrize("lock", SDKS)
+def test_every_sdk_is_locked(lock: str) -> None:
+    lines = (ROOT / lock).with_suffix(".in").read_text(encoding="utf-8").splitlines()
+    assert {canonical(line) for line in lines} <= locked(lock).keys()
+
+
+def test_packages_for_node_have_hashes_and_no_address() -> None:
+    for path in (ROOT / ".ci/emission").glob("*/package-lock.json"):
+        packages = json.loads(path.read_bytes())["packages"]
+        assert all("integrity" in package for name, package in packages.items() if name)
+        assert not any("resolved" in package for package in packages.values())
+
+
 def test_the_build_generates_code_for_what_is_locked() -> None:
     """Generated code refuses an older grpcio at import."""
     [tools] = [
@@ -70,6 +87,8 @@ def imported(folder: str) -> set[str]:
     """The top-level packages that the code in `folder` imports, also late."""
     names: set[str] = set()
     for path in (ROOT / folder).rglob("*.py"):
+        if path.is_relative_to(PROGRAMS):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}

@@ -167,12 +167,16 @@ class Growth:
         return _Plan(Level.STEP, step.turn, name, episode.agent, below)
 
     def _made(self, step: Step) -> Iterable[int]:
-        """The calls of a step, in or after its turn; model calls inside are the turn itself."""
-        if step.turn < 0 or not (inside := self._shape.below[step.turn]):
-            return step.calls
-        kinds = self._spans.kind
+        """The calls of a step, in or after its turn. Model calls inside are the turn itself; structure
+        stands for the calls that it contains, and without any it is none of a turn's."""
+        kinds, below, handoff = self._spans.kind, self._shape.below, self._spans.handoff
+        inside = below[step.turn] if step.turn >= 0 else ()
         called = [p for p in inside if kinds[p] in OPERATIONS and kinds[p] != SpanKind.LLM]
-        return [*called, *step.calls]
+        for place in step.calls:
+            held = below[place] if kinds[place] == SpanKind.CHAIN else ()
+            called.extend([p for p in held if kinds[p] in OPERATIONS] or [place])
+        made = [p for p in called if kinds[p] != SpanKind.CHAIN or handoff[p] is not None]
+        return made if made or step.turn >= 0 else called
 
 
 def _titled(label: str, task: str | None) -> str:

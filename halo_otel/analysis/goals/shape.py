@@ -26,7 +26,9 @@ class Shape(NamedTuple):
     `tokens` and `cost` are what a span counts: what it states, unless a span below states any
     (conventions.md §7.5). A span *holds* when it is a container of goals: an agent, what contains one,
     and structure that contains operations. A *turn* is a model call, or structure named like one
-    around a single call and what it made: `turn`, `Step 3`, `execute_event_loop_cycle`.
+    around a single call and what it made: `turn`, `Step 3`, `execute_event_loop_cycle`. A graph's node
+    around one model call that comes again is a turn too; its nodes of nothing but other operations are
+    calls of the turn before.
     """
 
     traces: list[range]
@@ -59,6 +61,11 @@ def shape(spans: Spans) -> Shape:
     turns = [kind == SpanKind.LLM for kind in spans.kind]
     for place in _named_turns(spans, below, holds):
         turns[place], holds[place] = True, False
+    for places in below:
+        if len(places) < 3:  # model, tools, model
+            continue
+        for place, turn in _graph_nodes(spans, below, holds, places):
+            turns[place], holds[place] = turn, False
     return Shape(
         traces=traces,
         parents=parents,
@@ -207,6 +214,26 @@ def _named_turns(
             calls = [spans.kind[inner] for inner in below[place]]
             if calls.count(SpanKind.LLM) == 1 and not any(holds[p] for p in below[place]):
                 yield place
+
+
+def _graph_nodes(
+    spans: Spans, below: Sequence[Sequence[int]], holds: Sequence[bool], places: Sequence[int]
+) -> Iterator[tuple[int, bool]]:
+    """The nodes of a looping graph among `places`, such as LangGraph's `model` and `tools`, and which
+    are turns. A node that comes once is a stage of a pipeline, and a goal."""
+    nodes = [
+        place
+        for place in places
+        if holds[place]
+        and spans.kind[place] in _STRUCTURE
+        and not any(holds[inner] for inner in below[place])
+    ]
+    calls = [[spans.kind[inner] for inner in below[place]].count(SpanKind.LLM) for place in nodes]
+    asking = [spans.name[place] for place, count in zip(nodes, calls, strict=True) if count == 1]
+    again = {name for name in asking if asking.count(name) > 1}
+    for place, count in zip(nodes, calls, strict=True):
+        if again and (count == 0 or (count == 1 and spans.name[place] in again)):
+            yield place, count == 1
 
 
 def _counted(
