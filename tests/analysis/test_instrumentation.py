@@ -102,3 +102,23 @@ def test_it_stands_below_everything_that_harms(traffic: Traffic) -> None:
     for _ in range(4):
         traffic.run().call("search", None, None, error="TimeoutError: gave up")
     assert [finding.category for finding in findings_in(traffic)] == ["error", "instrumentation"]
+
+
+def test_a_cut_query_is_not_equal_to_another(traffic: Traffic) -> None:
+    traffic.healthy(40)
+    for number in range(12):
+        run = traffic.run(session=f"s{number}")
+        for _ in range(5):
+            run.call("lookup", None, None)
+            run.rows[-1] |= {
+                "span_kind": "retriever",
+                "input_text": '{"query": "a long quest',
+                "input_text_chars": 23,
+                "output_text": "what was found",
+                "output_text_chars": 14,
+            }
+    assert "loop" in {finding.category for finding in findings_in(traffic)}
+    for row in traffic.rows:
+        if row["span_kind"] == "retriever":
+            row["input_unknown"] = "truncated"
+    assert "loop" not in {finding.category for finding in findings_in(traffic)}

@@ -41,21 +41,23 @@ with narrow as (
          case when coalesce(w.input_tokens, w.output_tokens) is not null
               then least(coalesce(w.input_tokens, 0), $tokens_max)
                    + least(coalesce(w.output_tokens, 0), $tokens_max) end as tokens,
-         least(w.input_tokens, $tokens_max) as input_tokens, w.tool_result_chars as result_chars,
+         least(w.input_tokens + case when w.cache_accounting = 'beside' then
+               least(coalesce(w.cache_read_tokens, 0), $tokens_max)
+               + least(coalesce(w.cache_write_tokens, 0), $tokens_max) else 0 end, $tokens_max) as input_tokens, w.tool_result_chars as result_chars,
          w.cost, w.status_code, w.dialects,
          w.handoff_target is not null as hands_off,
          case when w.span_kind = 'llm' then coalesce(w.input_text, w.output_text) is null end as wordless,
-         case when w.span_kind = 'llm' then coalesce(w.input_unknown, w.output_unknown)
+         case when w.span_kind in ('llm', 'retriever') then coalesce(w.input_unknown, w.output_unknown)
               when w.span_kind = 'tool' then coalesce(w.arguments_unknown, w.result_unknown) end as unknown, w.finish_reason, w.output_text is not null as answered,
          w.error_source is not null as failed, w.error_source, left(w.error_type, 200) as error_type,
          case when w.error_source is not null
               then left(coalesce(w.error_message, w.status_message, ''), 1000) end as error_text,
          case when w.span_kind = 'tool' then halo_arguments(w.tool_arguments, w.tool_arguments_chars)
-              when w.span_kind = 'retriever'
+              when w.span_kind = 'retriever' and w.input_unknown is null
               then halo_arguments(coalesce(w.tool_arguments, w.input_text),
                                   coalesce(w.tool_arguments_chars, w.input_text_chars)) end as arguments,
          case when w.span_kind = 'tool' then halo_observation(w.tool_result, w.tool_result_chars)
-              when w.span_kind = 'retriever'
+              when w.span_kind = 'retriever' and w.output_unknown is null
               then halo_observation(coalesce(w.tool_result, w.output_text),
                                     coalesce(w.tool_result_chars, w.output_text_chars)) end as result
   from (select * replace (least(greatest(start_ns, 0), $start_ns_max) as start_ns) from spans) w
@@ -70,13 +72,14 @@ from numbered child left join numbered parent
 _DESCENT: Final = """
 insert into frame_lineage
 with recursive lineage as (
-  select s, own_agent as agent, own_tool as tool from frame_span
-  where p is null and s not in (select s from frame_lineage)
+  select s, own_agent as agent, own_tool as tool, case when kind = 'agent' then s end as run
+  from frame_span where p is null and s not in (select s from frame_lineage)
   union all
   select child.s, coalesce(child.own_agent, above.agent),
-         case when child.kind = 'agent' then null else coalesce(child.own_tool, above.tool) end
+         case when child.kind = 'agent' then null else coalesce(child.own_tool, above.tool) end,
+         case when child.kind = 'agent' then child.s else above.run end
   from frame_span child join lineage above on child.p = above.s)
-select s, agent, tool from lineage
+select s, agent, tool, run from lineage
 """
 
 # Parents that form a cycle are reached from no root. Cutting every edge that does not point to an
@@ -88,7 +91,7 @@ where p >= s and s not in (select s from frame_lineage)
 
 _NAME: Final = """
 create or replace temp table frame_span as
-select span.* exclude (own_agent), coalesce(lineage.agent, span.service) as agent, lineage.tool
+select span.* exclude (own_agent), coalesce(lineage.agent, span.service) as agent, lineage.tool, lineage.run
 from frame_span span join frame_lineage lineage using (s)
 """
 
@@ -111,7 +114,7 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> None:
     """Make both tables from the relations `spans` and `arrivals`."""
     con.execute(_TRACES, {"traces": list(traces)})
     con.execute(_SPANS, _BOUNDS)
-    con.execute("create temp table frame_lineage (s integer, agent varchar, tool varchar)")
+    con.execute("create temp table frame_lineage (s integer, agent varchar, tool varchar, run integer)")
     con.execute(_DESCENT)
     if count(con, "frame_lineage") < count(con, "frame_span"):
         con.execute(_CUT_CYCLES)
