@@ -6,8 +6,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+# A law holds however busy the machine is; what hangs is ended by pytest-timeout.
+settings.register_profile("halo", deadline=None)
+settings.load_profile("halo")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -167,15 +167,22 @@ def _loads(value: str) -> Any:
 
 
 def unquoted(value: Any) -> Any:
-    """A value that an SDK wrote as JSON: `"\\"AGENT\\""` is `AGENT`, `"null"` is unknown.
+    """A value that an SDK wrote as JSON, up to twice: `"\\"AGENT\\""` is `AGENT`, `"null"` is unknown.
 
-    Objects and arrays stay the text they are.
+    Objects and arrays stay the text they are, without the quotes of text around them.
     """
     if value == "null":
         return None
-    if isinstance(value, str) and value[:1] == '"':
-        found = decoded(value)
-        return found if isinstance(found, str) else value
+    for _ in range(2):
+        if not isinstance(value, str) or value[:1] != '"' or len(value) > JSON_CHARS_MAX:
+            break
+        try:
+            found = orjson.loads(value)
+        except ValueError:
+            break
+        if not isinstance(found, str):
+            break
+        value = found
     return value
 
 
