@@ -17,6 +17,7 @@ class Nature(StrEnum):
     FAULT = "fault"  # something failed: a failed run is blamed on it unless it was recovered from
     RISK = "risk"  # it may be harmless: blamed only where runs with it fail more often
     INEFFICIENCY = "inefficiency"  # the work gets done, at a price
+    ADVICE = "advice"  # nothing is wrong; it could be had cheaper
     TELEMETRY = "telemetry"  # about what was recorded, not about the agents
 
 
@@ -26,6 +27,7 @@ class Isolated(StrEnum):
     NEVER = "never"
     STRONG = "strong"  # if it is hard to overlook in one trace (`Hit.strength`)
     ANY = "any"  # in a small window, where nothing can be systemic
+    ALWAYS = "always"  # once is enough
 
 
 class Habit(StrEnum):
@@ -46,7 +48,7 @@ class Detector:
     spans of a trace the one further up in `detectors.DETECTORS` keeps them. `fails`: the operations it
     is about fail, so that unrecovered and frequent it is an error. `waste_floor` is the share of the
     agent's calls and time below which the claim is not worth a word, `rate_min` the share of exposed
-    traces.
+    traces, `risk_low_min` the lower bound of the risk ratio of failing with it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Detector:
     habit: Habit = Habit.NEVER
     habit_repeats: int = 1
     waste_floor: float = 0.0
+    risk_low_min: float = 0.0
     rate_min: float = 0.0
     fails: bool = False
     needs_payload: bool = False

@@ -4,9 +4,11 @@ The registry resolves a finding only after enough of them (detectors.md §1.7). 
 same as not there: a pattern may be below the gate this time, or beyond `analysis.max_findings`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from halo_otel.analysis import cohorts
 from halo_otel.analysis.hit import Group
+from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.run import Run
 from halo_otel.model.finding import Subject
 
@@ -23,19 +25,30 @@ def exposed(run: Run, subjects: Mapping[str, Subject], since_ns: int) -> dict[st
     for name in subjects:
         shows = run.sightings.get(name, frozenset())
         counts[name] = None if any(j.trace_id in shows for j in run.judged) else 0
+    for _, names in at_work(first, subjects):
+        for name in names:
+            count = counts[name]
+            counts[name] = None if count is None else count + 1
+    return counts
+
+
+def at_work(
+    judgements: Iterable[Judgement], subjects: Mapping[str, Subject]
+) -> Iterator[tuple[Judgement, set[str]]]:
+    """With each trace, the fingerprints whose subject was at work in it."""
     parts: dict[Group, list[str]] = {}  # a trace's group -> the fingerprints whose subject it is
-    for judgement in first:
-        at_work: set[str] = set()
+    for judgement in judgements:
+        found: set[str] = set()
         for work in judgement.work:
             if work.group not in parts:
                 parts[work.group] = [
                     name for name, subject in subjects.items() if _is_about(subject, work.group)
                 ]
-            at_work.update(parts[work.group])
-        for name in at_work:
-            count = counts[name]
-            counts[name] = None if count is None else count + 1
-    return counts
+            found.update(parts[work.group])
+        yield (
+            judgement,
+            {name for name in found if cohorts.concerns(judgement, subjects[name].attributes)},
+        )
 
 
 def _is_about(subject: Subject, group: Group) -> bool:

@@ -11,12 +11,14 @@ one trace, or an unrecovered fault in a window of fewer than 30 traces, where no
 from collections.abc import Sequence
 from typing import Final
 
+from halo_otel.analysis import policy
 from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
 from halo_otel.analysis.detectors import BY_NAME
 from halo_otel.analysis.hit import Grade, Hit
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.pattern import Assessment, Pattern
 from halo_otel.analysis.statistics import risk_ratio_low, wilson
+from halo_otel.config import sections
 from halo_otel.model.finding import Impact, Severity
 
 RATE_FLOOR: Final = 0.01
@@ -44,15 +46,21 @@ _FATAL_RATE: Final = 0.5
 
 
 def assess(
-    pattern: Pattern, judgements: Sequence[Judgement], *, min_traces: int, captured: float
+    pattern: Pattern,
+    judgements: Sequence[Judgement],
+    *,
+    settings: sections.Analysis,
+    captured: float,
 ) -> Assessment | None:
     """The finding in `pattern`, None where there is none. `captured`: share of known payloads."""
     affected = len(pattern.hits)
     exposed = max(affected, pattern.exposure.traces(True, False, None))
     ci = wilson(affected, exposed)
+    rule = policy.rule(pattern.first.detector, settings)
+    min_traces = rule.min_traces or settings.min_traces
     systemic = _is_systemic(pattern, judgements, min_traces, affected / exposed, ci[0])
-    detector = BY_NAME[pattern.first.detector]
-    if affected < detector.rate_min * exposed:
+    detector = policy.detector(pattern.first.detector, settings)
+    if not rule.enabled or affected < detector.rate_min * exposed:
         return None
     if _is_habit(detector, pattern, judgements) or _is_negligible(detector, pattern):
         return None
@@ -61,7 +69,10 @@ def assess(
     confidence = _confidence(detector, pattern, captured, systemic=systemic)
     if confidence < SUSPECT_MIN:
         return None
-    impact, harmful = _impact(pattern, judgements, exposed)
+    impact, ratio_low = _impact(pattern, judgements, exposed)
+    if ratio_low < detector.risk_low_min:
+        return None
+    harmful = ratio_low > 1
     hits = [hit for found in pattern.hits.values() for hit in found]
     recovered = sum(hit.recovered for hit in hits) / len(hits)
     return Assessment(
@@ -118,6 +129,8 @@ def _stands_out(detector: Detector, pattern: Pattern, judgements: Sequence[Judge
     hits = [hit for found in pattern.hits.values() for hit in found if not hit.recovered]
     if detector.isolated is Isolated.NEVER or not hits:
         return False
+    if detector.isolated is Isolated.ALWAYS:
+        return True
     small = len(judgements) < _SMALL_WINDOW_TRACES
     if detector.isolated is Isolated.ANY:
         return small
@@ -137,8 +150,10 @@ def _confidence(detector: Detector, pattern: Pattern, captured: float, *, system
     return round(confidence if systemic else min(confidence, _ISOLATED_CONFIDENCE), 4)
 
 
-def _impact(pattern: Pattern, judgements: Sequence[Judgement], exposed: int) -> tuple[Impact, bool]:
-    """Costs of the extra work, and the failures that would not have been.
+def _impact(
+    pattern: Pattern, judgements: Sequence[Judgement], exposed: int
+) -> tuple[Impact, float]:
+    """Costs of the extra work and failures that would not have been; lower bound of the risk ratio.
 
     Attributable failures are the population attributable fraction at the lower bound of the risk
     ratio, P(pattern | failed) (1 - 1/RR), times the failed traces (Miettinen 1974).
@@ -159,7 +174,7 @@ def _impact(pattern: Pattern, judgements: Sequence[Judgement], exposed: int) -> 
         cost_wasted=round(sum(waste.cost for waste in wastes), 6),
         seconds_wasted=round(sum(waste.ns for waste in wastes) / 1e9, 3),
     )
-    return impact, ratio > 1
+    return impact, ratio
 
 
 def _severity(
@@ -172,9 +187,9 @@ def _severity(
     *,
     harmful: bool,
 ) -> Severity:
-    """info: not sure, harmless and rare, or about the telemetry · error: runs fail of it, or 20 % meet
+    """info: not sure, harmless and rare, advice, or about the telemetry · error: runs fail of it, or 20 % meet
     a recorded failure they do not recover from · fatal: so in half of the runs · warn: the rest."""
-    if confidence < SURE_MIN or detector.nature is Nature.TELEMETRY:
+    if confidence < SURE_MIN or detector.nature in (Nature.ADVICE, Nature.TELEMETRY):
         return Severity.INFO
     if harmful and impact.failed_traces_attributable >= 1:
         return Severity.FATAL if rate_low >= _FATAL_RATE else Severity.ERROR

@@ -10,9 +10,12 @@ from halo_otel.analysis.pattern import REPEATS_KEPT, Exposure, Pattern
 from halo_otel.model.finding import fingerprint
 
 
-def gather(judgements: Sequence[Judgement]) -> list[Pattern]:
-    """The patterns in `judgements`, in the order of their fingerprints."""
-    classes = _error_classes(hit for judgement in judgements for hit in judgement.hits)
+def gather(judgements: Sequence[Judgement], among: Sequence[Judgement] = ()) -> list[Pattern]:
+    """The patterns in `judgements`, in the order of their fingerprints.
+
+    Error texts are merged as in `among`, which holds all of them; by default in themselves.
+    """
+    classes = _error_classes(hit for judgement in among or judgements for hit in judgement.hits)
     patterns: dict[str, Pattern] = {}
     for place, judgement in enumerate(judgements):
         for hit in judgement.hits:
@@ -53,6 +56,11 @@ def _measure(patterns: list[Pattern], judgements: Sequence[Judgement]) -> None:
         agent = Group(group.service, group.agent, EVERYTHING)
         pattern.exposure = needed.setdefault(group, Exposure())
         pattern.agent_work = needed.setdefault(agent, Exposure())
+    measure(needed, judgements)
+
+
+def measure(needed: dict[Group, Exposure], judgements: Sequence[Judgement]) -> None:
+    """Add to each needed group's exposure what `judgements` did in it."""
     parts: dict[Group, list[Exposure]] = {}  # a trace's group -> the needed groups it belongs to
     for judgement in judgements:
         seen: set[int] = set()

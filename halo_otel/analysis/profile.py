@@ -1,25 +1,25 @@
-"""How long comparable operations take: mergeable, small, learned from whatever traces are at hand.
+"""What is usual: mergeable, small statistics, learned from whatever traces are at hand.
 
-Durations are counted in logarithmic buckets of relative width 2 %, so any quantile is known to ±1 %
-(the bucketing of DDSketch, Masson et al. 2019, without its collapsing: a group has at most a few
-hundred buckets). A trace gives at most `SAMPLES_PER_TRACE` spans to a group, chosen by the hash of
-their ids, so that one runaway trace is not the group (the unit of evidence is the trace,
-detectors.md §0.2). Counts are integers: merging is addition, in any order.
+How long comparable operations take: a trace gives at most `SAMPLES_PER_TRACE` spans to a group, chosen
+by the hash of their ids, so that one runaway trace is not the group (the unit of evidence is the trace,
+detectors.md §0.2). How tools are called (`tooluse`), how runs go (`course`), who works (`teamwork`), what they spend (`spending`),
+and which calls many traces make (`popular`).
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from halo_otel.analysis import course, extent, popular, spending, teamwork, tooluse
+from halo_otel.analysis.extent import Extent
 from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.histogram import BUCKET_WIDTH, Histogram
 from halo_otel.analysis.hit import Group
+from halo_otel.analysis.popular import Popular
+from halo_otel.analysis.spending import Root, Spending
 
-BUCKET_WIDTH: Final = math.log(1.02)
 SAMPLES_PER_TRACE: Final = 4
-
-Histogram = Mapping[int, int]  # bucket -> spans
 
 _DURATIONS: Final = """
 with operation as (
@@ -42,9 +42,15 @@ from sampled group by all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Duration histograms by group."""
+    """The statistics by what they are about."""
 
     durations: Mapping[Group, Histogram] = field(default_factory=dict)
+    tools: Mapping[tooluse.Tool, tooluse.ToolUse] = field(default_factory=dict)
+    spending: Mapping[Root, Spending] = field(default_factory=dict)
+    popular: Popular = field(default_factory=dict)
+    team: teamwork.Teamwork = field(default_factory=teamwork.Teamwork)
+    usual: course.Course = field(default_factory=course.Course)
+    extents: Extent = field(default_factory=dict)
 
 
 def learn(frame: Frame) -> Profile:
@@ -56,18 +62,30 @@ def learn(frame: Frame) -> Profile:
     for service, agent, operation, target, bucket, n in rows:
         group = Group(service, agent, operation, target)
         durations.setdefault(group, {})[bucket] = n
-    return Profile(durations=durations)
+    return Profile(
+        durations=durations,
+        tools=tooluse.learn(frame),
+        team=teamwork.learn(frame),
+        usual=course.learn(frame),
+        extents=extent.learn(frame),
+        spending=spending.learn(frame),
+        popular=popular.learn(frame),
+    )
 
 
 def merge(profiles: Iterable[Profile]) -> Profile:
     """The profile of all traces together."""
+    known = list(profiles)
     durations: dict[Group, Counter[int]] = {}
-    for profile in profiles:
+    for profile in known:
         for group, histogram in profile.durations.items():
             durations.setdefault(group, Counter()).update(histogram)
-    return Profile(durations=durations)
-
-
-def middle_ns(bucket: int) -> float:
-    """The duration a bucket stands for, within 1 %."""
-    return math.exp((bucket + 0.5) * BUCKET_WIDTH)
+    return Profile(
+        durations=durations,
+        tools=tooluse.merge(profile.tools for profile in known),
+        team=teamwork.merge(profile.team for profile in known),
+        spending=spending.merge(profile.spending for profile in known),
+        popular=popular.merge(profile.popular for profile in known),
+        usual=course.merge(profile.usual for profile in known),
+        extents=extent.merge(profile.extents for profile in known),
+    )

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from halo_otel.analysis import cohorts, folding, outcome, policy
+from halo_otel.analysis.causes import EDGES
 from halo_otel.analysis.detectors import BY_NAME, DETECTORS
 from halo_otel.analysis.gate import assess, harm
 from halo_otel.analysis.gathering import gather
@@ -16,6 +18,7 @@ from halo_otel.model.finding import Effect, Evidence, Finding, Role, RootCause
 from halo_otel.model.report import Abstention, Coverage
 from halo_otel.model.span import Attributes, TraceId
 
+_SYMPTOMS_SHOWN = 3
 _CAPTURED_MIN = 0.5  # share of calls with known payload below which detectors say that they abstain
 
 
@@ -37,11 +40,16 @@ def reduce(
     *,
     settings: sections.Analysis,
     resources: Mapping[int, Attributes],
+    among: Sequence[Judgement] = (),
 ) -> Reduced:
-    """What all judgements together say; their order does not matter."""
-    ordered = sorted(judgements, key=lambda judgement: judgement.trace_id)
+    """What all judgements together say; their order does not matter.
+
+    Where findings of several reductions are compared, `among` holds the judgements of all of them, so
+    that the same fault has the same fingerprint in each.
+    """
+    ordered = outcome.settle(sorted(judgements, key=lambda judgement: judgement.trace_id))
     coverage = cover(ordered)
-    patterns = gather(ordered)
+    patterns = gather(ordered, among)
     assessments = [
         found
         for pattern in patterns
@@ -49,17 +57,29 @@ def reduce(
             found := assess(
                 pattern,
                 ordered,
-                min_traces=settings.min_traces,
+                settings=settings,
                 captured=_calls_captured(ordered),
             )
         )
     ]
-    ranked = rank(assessments, ordered, limit=settings.max_findings)
+    kept, symptoms = folding.fold(assessments, ordered)
+    ranked = rank(kept, ordered, limit=settings.max_findings)
+    findings = [
+        _finding(
+            assessment,
+            priority,
+            symptoms.get(assessment.pattern.fingerprint, ()),
+            ordered,
+            settings,
+            resources,
+        )
+        for assessment, priority in ranked
+    ]
+    findings += cohorts.find(ordered, settings=settings, resources=resources)
+    findings = policy.allowed(findings, settings)
+    findings.sort(key=lambda finding: -finding.priority)
     return Reduced(
-        findings=tuple(
-            _finding(assessment, priority, ordered, settings, resources)
-            for assessment, priority in ranked
-        ),
+        findings=tuple(findings[: settings.max_findings]),
         coverage=coverage,
         sightings={
             pattern.fingerprint: frozenset(ordered[place].trace_id for place in pattern.hits)
@@ -106,6 +126,7 @@ def _gaps(judgements: Sequence[Judgement]) -> str:
 def _finding(
     assessment: Assessment,
     priority: float,
+    symptoms: Sequence[folding.Symptom],
     judgements: Sequence[Judgement],
     settings: sections.Analysis,
     resources: Mapping[int, Attributes],
@@ -119,7 +140,7 @@ def _finding(
         detector=pattern.first.detector,
         category=pattern.first.category,
         title=sentences.title,
-        summary=sentences.summary,
+        summary=f"{sentences.summary}{_also(symptoms)}{outcome.sentence(affected)}",
         subject=pattern.first.subject,
         severity=assessment.severity,
         confidence=assessment.confidence,
@@ -129,12 +150,29 @@ def _finding(
         evidence=evidence,
         root_cause=None
         if cause is None
-        else RootCause(trace_id=cause.trace_id, span_id=cause.span_id, why=sentences.why),
+        else RootCause(
+            trace_id=cause.trace_id, span_id=cause.span_id, why=_why(sentences.why, symptoms)
+        ),
         recommendation=sentences.recommendation,
         priority=priority,
         first_seen_ns=min(judgement.start_ns for judgement in affected),
         last_seen_ns=max(judgement.end_ns for judgement in affected),
     )
+
+
+def _also(symptoms: Sequence[folding.Symptom]) -> str:
+    """The findings it explains, as sentences after others."""
+    return "".join(
+        f" It explains “{_sentences(one.assessment).title}” in {one.traces} of the"
+        f" {len(one.assessment.pattern.hits)} traces that show it."
+        for one in symptoms[:_SYMPTOMS_SHOWN]
+    )
+
+
+def _why(why: str, symptoms: Sequence[folding.Symptom]) -> str:
+    """Why the cause is blamed, and the evidence that leads from it to what else is seen."""
+    edges = sorted({EDGES[one.edge] for one in symptoms if one.edge in EDGES})
+    return f"{why}; what fails after it {' or '.join(edges)}" if edges else why
 
 
 def _sentences(assessment: Assessment) -> Sentences:

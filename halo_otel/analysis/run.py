@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from halo_otel.analysis import frame, profile
-from halo_otel.analysis.judgement import Judgement, judge
+from halo_otel.analysis.judgement import Judgement
+from halo_otel.analysis.judging import judge
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.reduce import reduce
 from halo_otel.clock import NS_PER_S
@@ -20,7 +21,7 @@ class Run:
     """What one run brought: the report over the lookback, and the traces it newly judged.
 
     `first` are those of them that were never judged in this process; `sightings` are the traces of the
-    lookback that show each pattern, reported or not, by fingerprint.
+    lookback that show each pattern, reported or not, by fingerprint; `resources` are those behind evidence.
 
     `spans_unseen` were left out by `analysis.max_spans`, `spans_late` came after their trace had been
     judged (it was judged again). `waiting_ns` is the latest arrival of a trace that is not settled.
@@ -30,6 +31,7 @@ class Run:
     judged: tuple[Judgement, ...]
     first: tuple[Judgement, ...]
     sightings: Mapping[str, frozenset[TraceId]]
+    resources: Mapping[int, Attributes]
     spans_unseen: int
     spans_late: int
     waiting_ns: int | None
@@ -64,7 +66,7 @@ def extend(
     due = [
         trace for trace in settled if lookback.judged_at(trace.trace_id) != trace.last_arrival_ns
     ]
-    seen, unseen = _newest(due, settings.max_spans)
+    seen, unseen = newest(due, settings.max_spans)
     judged: list[Judgement] = []
     known = {trace.trace_id for trace in seen if lookback.judged_at(trace.trace_id) is not None}
     if seen:
@@ -80,20 +82,22 @@ def extend(
     if not offline:
         lookback.expire(until_ns - round(settings.lookback * NS_PER_S))
     judgements = lookback.judgements()
-    reduced = reduce(judgements, settings=settings, resources=_resources(view, judgements))
-    summary = _summary(view, arrivals, judgements, until_ns, late)
+    resources = resources_of(view, judgements)
+    reduced = reduce(judgements, settings=settings, resources=resources)
+    summary = summed_up(view, arrivals, judgements, until_ns, late)
     return Run(
         report=Report(window=summary, coverage=reduced.coverage, findings=reduced.findings),
         judged=tuple(judged),
         first=tuple(judgement for judgement in judged if judgement.trace_id not in known),
         sightings=reduced.sightings,
+        resources=resources,
         spans_unseen=unseen,
         spans_late=late,
         waiting_ns=max(waiting, default=None),
     )
 
 
-def _newest(traces: Iterable[TraceArrival], spans_max: int) -> tuple[list[TraceArrival], int]:
+def newest(traces: Iterable[TraceArrival], spans_max: int) -> tuple[list[TraceArrival], int]:
     """The newest traces that fit into `spans_max`, and how many spans the others have."""
     kept: list[TraceArrival] = []
     left, unseen = spans_max, 0
@@ -106,11 +110,12 @@ def _newest(traces: Iterable[TraceArrival], spans_max: int) -> tuple[list[TraceA
     return kept, unseen
 
 
-def _resources(view: View, judgements: Sequence[Judgement]) -> Mapping[int, Attributes]:
+def resources_of(view: View, judgements: Sequence[Judgement]) -> Mapping[int, Attributes]:
     """The resources behind all evidence; those of expired windows are unknown."""
     ids = {
         spot.resource_id for judgement in judgements for hit in judgement.hits for spot in hit.spots
     }
+    ids.update(judgement.origin.resource_id for judgement in judgements)
     known: dict[int, Attributes] = {}
     for resource_id in sorted(ids):
         try:
@@ -120,13 +125,14 @@ def _resources(view: View, judgements: Sequence[Judgement]) -> Mapping[int, Attr
     return known
 
 
-def _summary(
+def summed_up(
     view: View,
     arrivals: Sequence[TraceArrival],
     judgements: Sequence[Judgement],
     until_ns: int,
     late: int,
 ) -> WindowSummary:
+    """What was looked at: everything that arrived, agents' traces or not."""
     starts = [window.start_ns for window in view.windows]
     ends = [window.end_ns for window in view.windows]
     return WindowSummary(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halo_otel.cli.options import ConfigOption, Format, OutOption, load
-from halo_otel.cli.terminal import note, progress, write, write_markdown
+from halo_otel.cli.options import ConfigOption, OutOption, load
+from halo_otel.cli.reporting import ReportFormat, ReportFormatOption, write_report
+from halo_otel.cli.terminal import note, progress
 
 if TYPE_CHECKING:
     from halo_otel.importers.files import BadLine
@@ -56,13 +57,19 @@ def analyze(
             "Phoenix or Jaeger; plain or gzip.",
         ),
     ],
-    format_: Annotated[
-        Format, typer.Option("--format", "-f", help="How to write the report.")
-    ] = Format.MARKDOWN,
+    format_: ReportFormatOption = ReportFormat.MARKDOWN,
     out: OutOption = None,
     fail_on: Annotated[
         FailOn | None,
         typer.Option(help="Exit with 1 if there is such a finding (warn: or a worse one)."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Traces or a JSON report to compare with: findings get their status from it, "
+            "regressions are findings of their own.",
+        ),
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing about progress and skipped lines.")
@@ -72,27 +79,29 @@ def analyze(
     """Find what goes wrong in files of traces; everything given is one window."""
     settings = load(config)
 
-    from halo_otel.reports import contract, markdown
+    from halo_otel.service.comparing import compare_files
     from halo_otel.service.offline import analyze_files
 
     bad = BadLines()
+    on_bad = (lambda line: None) if quiet else bad
+    regressed = False
     with loading(quiet) as on_progress:
-        report = analyze_files(
-            paths,
-            settings.analysis,
-            on_progress,
-            (lambda line: None) if quiet else bad,
-            window=settings.window,
-        )
+        if baseline is None:
+            report = analyze_files(
+                paths, settings.analysis, on_progress, on_bad, window=settings.window
+            )
+        else:
+            compared = compare_files(
+                [baseline], paths, settings.analysis, on_progress, on_bad, window=settings.window
+            )
+            report, regressed = compared.report, compared.comparison.regressed
     bad.sum_up()
     left_out = report.window.traces - report.window.settled
     if left_out and not quiet:
         note(f"{left_out:,} traces were not judged: raise analysis.max_spans")
-    if format_ is Format.JSON:
-        write(contract.render(report) + "\n", out)
-    else:
-        write_markdown(markdown.render(report), out)
-    if fail_on is not None and fails(report, fail_on):
+    write_report(report, format_, out)
+    regressed = regressed and fail_on is FailOn.REGRESSED
+    if regressed or (fail_on is not None and fails(report, fail_on)):
         raise typer.Exit(1)
 
 

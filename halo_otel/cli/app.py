@@ -9,6 +9,7 @@ from halo_otel.cli import (
     analyze,
     config,
     demo,
+    diff,
     findings,
     importing,
     replay,
@@ -47,6 +48,7 @@ def halo_otel(
 app.command("demo")(demo.demo)
 app.command("serve")(service.serve)
 app.command("analyze")(analyze.analyze)
+app.command("diff")(diff.diff)
 app.command("findings")(findings.findings)
 app.command("finding")(findings.finding)
 app.command("watch")(findings.watch)

@@ -2,14 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from halo_otel.config.complaints import near
 from halo_otel.config.keys import duration, size
 from halo_otel.config.prices import read_prices
 from halo_otel.config.sections import Config, OtlpExporter, Registry
 from halo_otel.errors import ConfigError
+from halo_otel.model.explained import EXPLAINED
 
 # host:port with an IPv6 address in brackets, as the Collector writes endpoints (confignet).
 _ENDPOINT: Final = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
@@ -30,6 +32,7 @@ def problems(config: Config) -> list[str]:
         *_sizes(config),
         *_times(config),
         *_prices(config.window.prices_file),
+        *_detectors(config.analysis.detectors),
     ]
 
 
@@ -129,6 +132,13 @@ def _prices(file: Path | None) -> Iterator[str]:
             read_prices(file)
         except ConfigError as error:
             yield str(error)
+
+
+def _detectors(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if name not in EXPLAINED:
+            cure = near(name, EXPLAINED) or ": docs/detectors.md lists them"
+            yield f"analysis.detectors: there is no detector {name!r}{cure}"
 
 
 def _times(config: Config) -> Iterator[str]:

@@ -56,6 +56,8 @@ def _near_key(path: tuple[str, ...]) -> str:
     """The cure for an unknown key: one like it here, one of its name elsewhere, or all there are."""
     above, name = path[:-1], path[-1]
     here = {key.path[len(above)]: None for key in KEYS if key.path[: len(above)] == above}
+    if of := _key_at(above):
+        here = dict.fromkeys(of.members)
     close = difflib.get_close_matches(name, here, n=1)
     if close:
         return f"; did you mean {'.'.join((*above, close[0]))}?"

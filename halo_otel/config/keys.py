@@ -60,6 +60,16 @@ class Key:
         return "mapping" if get_origin(self.field.annotation) is dict else "plain"
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """What an entry of a mapping may hold, where that is fixed."""
+        if self.kind == "mapping":
+            of = get_args(self.field.annotation)[1]
+            entry = get_args(of)[0] if get_args(of) else of
+            if isinstance(entry, type) and issubclass(entry, Section):
+                return tuple(entry.model_fields)
+        return ()
+
+    @property
     def default(self) -> str | None:
         """The default as a person writes it; `None` when there is none."""
         return self.written(self.field.default)

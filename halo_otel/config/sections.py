@@ -135,6 +135,38 @@ class EarlyTrigger(Section):
     ratio: float = Field(3.0, gt=1, description="error rate over the baseline's that is a burst")
 
 
+def _switch(value: object) -> object:
+    """`off` for `{enabled: false}`; YAML reads the word as a truth value, a variable as text."""
+    switch = {"on": True, "true": True, "off": False, "false": False}
+    if isinstance(value, str):
+        value = switch.get(value.lower(), value)
+    return {"enabled": value} if isinstance(value, bool) else value
+
+
+class DetectorRule(Section):
+    """What an operator says of one detector; `None` leaves it its own."""
+
+    enabled: bool = Field(True, description="whether its findings are told")
+    max_severity: Literal["info", "warn", "error", "fatal"] = Field(
+        "fatal", description="the worst that its findings may be"
+    )
+    min_traces: int | None = Field(
+        None, ge=1, description="distinct traces for a finding; default: analysis.min_traces"
+    )
+    min_rate: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of the traces that could show it below which it is not told",
+    )
+    min_waste: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of the agent's calls and time below which it is not told",
+    )
+
+
 class Analysis(Section):
     lookback: Duration = Field(
         3600, gt=0, description="how far back a run sees traces and patterns"
@@ -147,6 +179,11 @@ class Analysis(Section):
     max_evidence: int = Field(20, ge=1, description="evidence spans kept for one finding")
     min_traces: int = Field(
         3, ge=1, description="distinct traces a pattern must be seen in to be a finding"
+    )
+    detectors: dict[str, Annotated[DetectorRule, BeforeValidator(_switch)]] = Field(
+        {},
+        description="by a detector's name `off`, or any of `enabled`, `max_severity`, `min_traces`,"
+        " `min_rate`, `min_waste` (docs/detectors.md)",
     )
     early: EarlyTrigger = EarlyTrigger()
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from halo_otel.clock import NS_PER_S
-from halo_otel.findings import tables
+from halo_otel.findings import cells, tables
 from halo_otel.findings.lifecycle import FOR_GOOD_NS
 from halo_otel.findings.rows import service_column
 from halo_otel.findings.values import Baseline, Run, RunInfo, Transition
@@ -188,6 +188,7 @@ def prune(connection: Connection, now_ns: int) -> None:
     connection.execute(
         sa.delete(baselines).where(baselines.c.window_start_ns < now_ns - BASELINE_NS)
     )
+    cells.prune(connection, now_ns - BASELINE_NS)
     kept = sa.func.coalesce(findings.c.muted_until_ns, 0) != FOR_GOOD_NS
     connection.execute(sa.delete(findings).where(findings.c.updated_ns < now_ns - FINDING_NS, kept))
     count = connection.execute(sa.select(sa.func.count()).select_from(findings)).scalar_one()

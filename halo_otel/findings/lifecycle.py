@@ -22,14 +22,18 @@ overlap, so the same traces come back for an hour; they say nothing new and chan
 since should have shown it at least three times (then the chance of seeing none by luck is below
 e^-3 = 5 %) and none did; one that shows it, be it too little for a finding, starts the count anew. A silent service resolves nothing (detectors.md §1.7 "Fix claim").
 
+*Heading* up or down means: its rate was tested against its own past (`analysis.change.monitor`). Up leads
+from every open state to ESCALATING, down to IMPROVING, and from both ONGOING when it is as ever again;
+they resolve as ONGOING does.
+
 Muting hides the life, it does not stop it: a muted finding still counts, resolves and regresses.
-ESCALATING and IMPROVING belong to the contract and are not entered yet.
 """
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 from halo_otel.clock import NS_PER_S
+from halo_otel.model.cell import Trend
 from halo_otel.model.finding import Status
 
 # detectors.md §1.10: new is "first 7 days or first 3 windows"; a regression is news for as long.
@@ -43,6 +47,7 @@ FOR_GOOD_NS: Final = 2**63 - 1  # a mute without an end
 UNRESOLVED: Final = tuple(status for status in Status if status is not Status.RESOLVED)
 OPEN: Final = tuple(status for status in UNRESOLVED if status is not Status.MUTED)
 
+_HEADED: Final = {Trend.UP: Status.ESCALATING, Trend.DOWN: Status.IMPROVING}
 _FRESH: Final = frozenset({Status.NEW, Status.REGRESSED})
 
 
@@ -98,6 +103,16 @@ def unseen(state: State, exposed: int, rate: float, now_ns: int) -> State:
 def glimpsed(state: State) -> State:
     """After a run in which a trace showed it, though not enough of them for a finding."""
     return replace(state, unseen_traces=0)
+
+
+def headed(state: State, trend: Trend, now_ns: int) -> State:
+    """After a window whose rate of it was tested against its past."""
+    life = _HEADED.get(trend)
+    if state.life is Status.RESOLVED or state.life is life:
+        return state
+    if life is not None:
+        return _entered(state, life, now_ns)
+    return _entered(state, Status.ONGOING, now_ns) if state.life in _HEADED.values() else state
 
 
 def muted(state: State, until_ns: int | None) -> State:

@@ -116,8 +116,26 @@ def m003_outbox(connection: Connection) -> None:
         connection.execute(sa.text(statement))
 
 
+def m004_cells(connection: Connection) -> None:
+    """What windows saw of each agent, tool and finding."""
+    connection.execute(
+        sa.text(
+            """CREATE TABLE cells (
+                replica TEXT NOT NULL,
+                window_start_ns BIGINT NOT NULL,
+                cell TEXT NOT NULL,
+                exposed BIGINT NOT NULL,
+                affected BIGINT NOT NULL,
+                odd INTEGER NOT NULL,
+                PRIMARY KEY (replica, window_start_ns, cell)
+            )"""
+        )
+    )
+
+
 MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
     m001_findings,
     m002_history,
     m003_outbox,
+    m004_cells,
 )

@@ -15,6 +15,7 @@ from halo_otel.findings.emission import TOLD, TOLD_ONCE, Message
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.tables import evidence, findings
 from halo_otel.findings.values import RunInfo, Transition
+from halo_otel.model.cell import Trend
 from halo_otel.model.finding import Evidence, Finding, Role, Status
 from halo_otel.model.report import Report
 from halo_otel.otlp import names
@@ -44,10 +45,14 @@ class Recording:
         self._emit = emit
         self._replica = replica
         self._steps: list[Transition] = []
+        self._trends: Mapping[str, Trend] = {}
         self.messages: list[Message] = []
 
-    def record(self, report: Report, exposed: Exposed) -> list[Transition]:
+    def record(
+        self, report: Report, exposed: Exposed, trends: Mapping[str, Trend]
+    ) -> list[Transition]:
         """Take in `report`; returns the steps it caused, in order."""
+        self._trends = trends
         self._run_id = history.put_run(
             self._connection, self._replica, report, self._run, self._now_ns
         )
@@ -82,6 +87,7 @@ class Recording:
         else:
             rate = row.rate
             state = self._absent(state, finding.fingerprint, rate, exposed)
+        state = self._headed(state, finding.fingerprint)
         finding = replace(
             finding,
             status=state.status,
@@ -144,6 +150,7 @@ class Recording:
             before = rows.state(row)
             state = lifecycle.woken(before, self._now_ns)
             state = self._absent(state, fingerprint, row.rate, exposed)
+            state = self._headed(state, fingerprint)
             finding = replace(rows.finding(row), status=state.status)
             told_ns = self._tell(finding, before, state, row.told_ns, fresh=False)
             rows.update(self._connection, fingerprint, state, told_ns=told_ns)
@@ -154,6 +161,11 @@ class Recording:
         if traces is None:
             return lifecycle.glimpsed(state)
         return lifecycle.unseen(state, traces, rate, self._now_ns)
+
+    def _headed(self, state: State, fingerprint: str) -> State:
+        """The state after its rate was tested against its own past, if it was."""
+        trend = self._trends.get(fingerprint)
+        return state if trend is None else lifecycle.headed(state, trend, self._now_ns)
 
     def _tell(
         self, finding: Finding, before: State | None, state: State, told_ns: int, *, fresh: bool

@@ -3,7 +3,7 @@
 All functions block on the database; the event loop calls them through `asyncio.to_thread`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from halo_otel.clock import NS_PER_S
 from halo_otel.config.sections import Emit
 from halo_otel.errors import NotFound
-from halo_otel.findings import history, lifecycle, outbox, rows
+from halo_otel.findings import cells, history, lifecycle, outbox, rows
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.otlpjson import line
 from halo_otel.findings.recording import Exposed, Recording
@@ -27,6 +27,7 @@ from halo_otel.findings.values import (
     SignalKind,
     Transition,
 )
+from halo_otel.model.cell import CellCount, Trend
 from halo_otel.model.finding import Finding
 from halo_otel.model.report import Report
 from halo_otel.selfobs import Counters
@@ -63,21 +64,27 @@ class Registry:
         self._store.close()
 
     def record(
-        self, report: Report, run: RunInfo, now_ns: int, exposed: Exposed | None = None
+        self,
+        report: Report,
+        run: RunInfo,
+        now_ns: int,
+        exposed: Exposed | None = None,
+        trends: Mapping[str, Trend] | None = None,
     ) -> list[Transition]:
         """Take in one analysis run, in one transaction: findings, lifecycle, history, outbox.
 
         `exposed` says, for fingerprints of findings that are not resolved, how many of the traces
         judged for the first time in this run belong to that finding's subject, so that they could have
         shown it, and did not; None if one did.
-        Where it says nothing, nothing is ever resolved. Recording the same report again changes
+        Where it says nothing, nothing is ever resolved. `trends` say, for fingerprints whose rate was
+        tested against its own past in this run, where it is heading. Recording the same report again changes
         neither findings nor what is told about them; it only adds a run.
         """
         with self._store.writing() as connection:
             recording = Recording(
                 connection, run=run, now_ns=now_ns, emit=self._emit or Emit(), replica=self._replica
             )
-            transitions = recording.record(report, exposed or {})
+            transitions = recording.record(report, exposed or {}, trends or {})
             dropped = 0
             if self._emit is not None:
                 dropped = outbox.put(connection, recording.messages, now_ns, self._emit.max_outbox)
@@ -153,6 +160,16 @@ class Registry:
         """What windows that began at `since_ns` or later saw, summed over replicas, oldest first."""
         with self._store.reading() as connection:
             return history.baselines(connection, since_ns, service)
+
+    def record_cells(self, counts: Sequence[CellCount]) -> None:
+        """Remember what one window of this replica saw; the same window and cell again replaces it."""
+        with self._store.writing() as connection:
+            cells.put(connection, self._replica, counts)
+
+    def cells(self, since_ns: int) -> list[CellCount]:
+        """What this replica's windows that began at `since_ns` or later saw, oldest first."""
+        with self._store.reading() as connection:
+            return cells.since(connection, self._replica, since_ns)
 
     # --- the outbox
 

@@ -3,7 +3,8 @@
 `findings` holds one row per fingerprint: the lifecycle's state, what lists are filtered by, and the
 last report's claim as `document` (see `document`). `traces` is the affected traces known, one id
 per line, oldest first. `evidence` only remembers which spans were told, never twice.
-`baselines` has one row per replica, window and service, so that recording a window again replaces.
+`baselines` has one row per replica, window and service, `cells` one per replica, window and cell, so that
+recording a window again replaces.
 """
 
 import sqlalchemy as sa
@@ -77,6 +78,15 @@ baselines = sa.Table(
     sa.Column("window_start_ns", sa.BigInteger, primary_key=True),
     sa.Column("service", sa.Text, primary_key=True),
     *_integers("traces", "spans", "errors"),
+)
+
+cells = sa.Table(
+    "cells",
+    METADATA,
+    sa.Column("replica", sa.Text, primary_key=True),
+    sa.Column("window_start_ns", sa.BigInteger, primary_key=True),
+    sa.Column("cell", sa.Text, primary_key=True),
+    *_integers("exposed", "affected", "odd"),
 )
 
 outbox = sa.Table(

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from halo_otel.model.finding import Effect, Evidence, Finding, Status
+from halo_otel.model.finding import Effect, Evidence, Finding
 from halo_otel.model.report import Report
-from halo_otel.reports.words import clip, moment, number, percent, share, waste, wasted
+from halo_otel.reports import words
+from halo_otel.reports.summary import Summary, figures, summarize
+from halo_otel.reports.words import clip, moment, number, percent, share, wasted
 
-TOP: Final = 3  # findings named at the top; a reader acts on a few at a time
 EVIDENCE_MAX: Final = 10  # evidence lines per finding; the JSON has them all
 
-_SPACE: Final = re.compile(r"\s+")
 _MARKS: Final = re.compile(r"([\\`*_\[\]|~$!])")  # mean something in the middle of a line
 _START: Final = re.compile(r"^([0-9]{1,9}(?=[.)](?: |$))|)(?=[#+=.)-])")  # begins a block
 # GitHub makes links of bare addresses (GFM §6.9) unless their punctuation is escaped.
@@ -21,9 +21,7 @@ _HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def escape(text: str) -> str:
     """One line of Markdown that shows `text` and does nothing else, also inside raw HTML."""
-    line = _SPACE.sub(" ", text).strip()
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    line = _MARKS.sub(r"\\\1", line)
+    line = _MARKS.sub(r"\\\1", words.line(text))
     line = _START.sub(r"\1\\", line)
     line = _LINKS.sub(lambda match: "\\" + match[0], line)
     line = "".join(_HTML.get(c, c) for c in line)
@@ -32,7 +30,7 @@ def escape(text: str) -> str:
 
 def render(report: Report) -> str:
     """`report` as CommonMark, ending in a newline."""
-    parts = [*_head(report), *_first(report.findings)]
+    parts = [*_head(report), *_first(summarize(report.findings))]
     if report.findings:
         parts += ["## Findings", ""]
     for place, finding in enumerate(report.findings, start=1):
@@ -60,19 +58,17 @@ def _head(report: Report) -> list[str]:
     ]
 
 
-def _first(findings: tuple[Finding, ...]) -> list[str]:
-    open_ = [f for f in findings if f.status not in (Status.RESOLVED, Status.MUTED)]
-    if not open_:
-        return ["**Nothing to fix:** no finding is open.", ""]
-    lines = ["## Fix first", ""]
-    for place, finding in enumerate(open_[:TOP], start=1):
+def _first(summary: Summary) -> list[str]:
+    if not summary.first:
+        return [f"**{summary.headline}**", ""]
+    lines = ["## Fix first", "", summary.headline, ""]
+    for place, finding in enumerate(summary.first, start=1):
         lines += [
-            f"{place}. **{escape(finding.title)}** ({finding.severity.value}, "
-            f"{share(finding.impact)}; {waste(finding.impact)}).  ",
+            f"{place}. **{escape(finding.title)}** ({figures(finding)}).  ",
             f"   Do: {escape(finding.recommendation)}",
         ]
-    if len(open_) > TOP:
-        lines += ["", f"{len(open_) - TOP} more below."]
+    if summary.more:
+        lines += ["", f"{summary.more} more below."]
     return [*lines, ""]
 
 

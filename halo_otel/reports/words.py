@@ -1,5 +1,6 @@
 """The figures of a finding in words, alike in reports and on the terminal."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from halo_otel.clock import rfc3339
@@ -44,6 +45,12 @@ def wasted(impact: Impact) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def line(text: str) -> str:
+    """`text` on one line; controls, direction marks and other invisible characters show as U+FFFD."""
+    told = " ".join(text.split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told)
+
+
 def clip(text: str) -> str:
     """A name that strangers gave, at a length that leaves room for others."""
     return text if len(text) <= NAME_CHARS_MAX else text[: NAME_CHARS_MAX - 1] + "…"
@@ -52,3 +59,9 @@ def clip(text: str) -> str:
 def number(value: float) -> str:
     """Three significant digits, thousands kept whole."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last

@@ -9,13 +9,16 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
+from halo_otel.analysis.change.watch import PAST_NS, Watch, Watched, merged
 from halo_otel.analysis.exposure import exposed
+from halo_otel.analysis.run import Run
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
 from halo_otel.analysis.tree import goal_tree, session_tree
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config import sections
 from halo_otel.errors import HaloError
 from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, RunInfo
+from halo_otel.model.finding import Finding
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
 from halo_otel.model.span import TraceId
@@ -30,6 +33,8 @@ STOP_GRACE_S = 3.0
 FAILURE_PAUSE_S = 60.0  # one log line a minute
 # Findings whose exposure is asked for in each run; those beyond are the least important ones.
 KNOWN_FINDINGS_MAX = 10_000
+# What is itself found by comparing has no rate of its own.
+UNWATCHED = frozenset({"cohort", "regression"})
 # Replicas take turns in a shared registry; the own last run is among so many.
 RUNS_SEARCHED = 1_000
 
@@ -51,6 +56,7 @@ class Analyst:
         counters: Counters,
         *,
         replica: str,
+        window_s: float,
     ) -> None:
         self._scheduler = scheduler
         self._registry = registry
@@ -59,7 +65,9 @@ class Analyst:
         self._clock = clock
         self._counters = counters
         self._replica = replica
+        self._window_s = window_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._watch: Watch | None = None
         self._latest: Report | None = None
         self._resume_ns = 0
         self._judged_before_ns: int | None = None  # when an earlier process ran last
@@ -142,11 +150,14 @@ class Analyst:
     def _publish(self, scheduled: ScheduledRun, now_ns: int) -> Report:
         """Record a run that began at `now_ns`: findings, what is to be told of them, baselines."""
         run, report = scheduled.run, scheduled.run.report
-        duration_s = (self._clock.now_ns() - now_ns) / NS_PER_S
         known = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
         subjects = {finding.fingerprint: finding.subject for finding in known}
         if self._judged_before_ns is None:
             self._judged_before_ns = self._last_run_ns()
+        watched = self._watched(run, known, now_ns)
+        report = replace(report, findings=merged(report.findings, watched.regressions))
+        standing = {finding.fingerprint for finding in watched.regressions}
+        duration_s = (self._clock.now_ns() - now_ns) / NS_PER_S
         transitions = self._registry.record(
             report,
             RunInfo(
@@ -156,8 +167,15 @@ class Analyst:
                 duration_s=duration_s,
             ),
             now_ns,
-            exposed(run, subjects, self._judged_before_ns),
+            {
+                # While a regression stands, no run without a failure speaks for its end.
+                name: None if name in standing else count
+                for name, count in exposed(run, subjects, self._judged_before_ns).items()
+            },
+            watched.trends,
         )
+        if watched.counts:
+            self._registry.record_cells(watched.counts)
         self._registry.record_baselines(
             [
                 Baseline(
@@ -181,6 +199,21 @@ class Analyst:
         )
         self._latest = self._with_history(report)
         return self._latest
+
+    def _watched(self, run: Run, known: Sequence[Finding], now_ns: int) -> Watched:
+        """What the watch over windows makes of a run; begins with what the registry remembers."""
+        if self._watch is None:
+            self._watch = Watch(
+                self._registry.cells(now_ns - PAST_NS),
+                window_ns=round(self._window_s * NS_PER_S),
+                evidence_max=self._settings.max_evidence,
+            )
+        subjects = {
+            finding.fingerprint: finding.subject
+            for finding in known
+            if finding.category not in UNWATCHED
+        }
+        return self._watch.take(run, subjects, self._judged_before_ns or 0, now_ns)
 
     def _with_history(self, report: Report) -> Report:
         """`report` with what the registry knows of its findings: the analysis takes each for new."""

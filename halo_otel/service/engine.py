@@ -84,6 +84,7 @@ class Engine:
                     self._clock,
                     self._counters,
                     replica=replica,
+                    window_s=config.window.length,
                 )
             )
             emitter = await self._emission(stack, registry, replica)

@@ -40,7 +40,7 @@ def analyze_files(
     Every trace counts as complete. Raises BadFile for a path that is no trace file; single bad lines
     go to `on_bad` and are skipped.
     """
-    with _loaded(paths, on_progress, on_bad, window) as view:
+    with loaded(paths, on_progress, on_bad, window) as view:
         until_ns = max((info.end_ns for info in view.windows), default=0)
         return analyse(view, settings=settings, until_ns=until_ns, offline=True)
 
@@ -56,7 +56,7 @@ def tree_from_files(
 ) -> Sequence[GoalNode]:
     """The goal tree of one trace in `paths`, or of all traces of `session`. Raises NotFound when they do
     not hold it, and BadFile."""
-    with _loaded(paths, on_progress, on_bad, window) as view:
+    with loaded(paths, on_progress, on_bad, window) as view:
         nodes = session_tree(view, session) if session else goal_tree(view, trace_id)
     if not nodes:
         what = f"a trace of session {session!r}" if session else f"trace {trace_id!r}"
@@ -72,7 +72,7 @@ def _batches(
 
 
 @contextmanager
-def _loaded(
+def loaded(
     paths: Sequence[Path],
     on_progress: OnProgress,
     on_bad: OnBad,

@@ -4,19 +4,26 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from halo_otel.analysis import frame, profile
+from halo_otel.analysis.judgement import Judgement
+from halo_otel.analysis.judging import judge
 from halo_otel.analysis.run import analyse
 from halo_otel.config import sections
 from halo_otel.model.finding import Finding
 from halo_otel.model.report import Report
 from halo_otel.window.schema import SPAN_COLUMNS, Batch, Columns
 from halo_otel.window.single import SingleWindow
+from halo_otel.window.texts import text_id
 from halo_otel.window.view import View
 
 MS = 1_000_000
 START_NS = 1_700_000_000_000_000_000
+
+_WHOLE = ("system_instructions", "tool_definitions", "retrieval_documents")
 
 Row = dict[str, object]
 
@@ -48,15 +55,18 @@ class Run:
         if outcome is False:
             self._root |= {"error_source": "status", "error_type": "", "error_message": ""}
 
-    def turn(self, *, tokens: int = 100, ms: float = 500, model: str = "large") -> "Run":
+    def turn(
+        self, *, tokens: int = 100, ms: float = 500, model: str = "large", **columns: Any
+    ) -> "Run":
+        told: dict[str, Any] = {"output_text": "next", **columns}
         self._add(
             "chat",
             "llm",
             model_requested=model,
             input_tokens=tokens,
             output_tokens=0,
-            output_text="next",
             ms=ms,
+            **told,
         )
         return self
 
@@ -70,9 +80,11 @@ class Run:
         source: str = "status",
         ms: float = 100,
         pause_ms: float = 1,
+        asking: Row | None = None,
     ) -> "Run":
-        """A turn that asks for a call, and the call; `arguments=None` means not captured."""
-        self.turn()
+        """A turn that asks for a call, with the columns `asking`, and the call; `arguments=None` means
+        not captured."""
+        self.turn(**(asking or {}))  # type: ignore[arg-type]
         self.now_ns += round(pause_ms * MS)
         text = None if arguments is None else json.dumps(arguments, sort_keys=True)
         self.span = self._add(
@@ -87,6 +99,21 @@ class Run:
             error_message=error,
             ms=ms,
         )
+        return self
+
+    def child(self, parent: str, name: str, *, error: str | None = None, ms: float = 1) -> "Run":
+        """A span of no agent below the span `parent`, which goes on for as long."""
+        self.now_ns -= MS
+        row = self._add(
+            name,
+            "other",
+            parent=parent,
+            ms=ms,
+            error_message=error,
+            error_source=error and "status",
+        )
+        above = next(row for row in self.rows if row["span_id"] == parent)
+        above["end_ns"] = max(int(str(above["end_ns"])), int(str(row["end_ns"])))
         return self
 
     def _add(
@@ -149,8 +176,22 @@ class Traffic:
 
 
 def batch(rows: list[Row]) -> Batch:
-    """`rows` as a window's columns, arriving when the spans end."""
+    """`rows` as a window's columns, arriving when the spans end.
+
+    Whole texts (`tool_definitions`, …) stand in a row as they are.
+    """
     columns: Columns = {name: [row.get(name) for row in rows] for name in SPAN_COLUMNS}
+    said: dict[bytes, str] = {}
+    for name in _WHOLE:
+        for place, text in enumerate(columns[name]):
+            if isinstance(text, str):
+                columns[name][place] = text_id(text)
+                said[text_id(text)] = text
+    texts: Columns = {
+        "text_id": list(said),
+        "chars": [len(text) for text in said.values()],
+        "text": list(said.values()),
+    }
     counts = [name for name in SPAN_COLUMNS if name.startswith("dropped_")]
     for name in (*counts, "flags"):
         columns[name] = [0] * len(rows)
@@ -163,7 +204,7 @@ def batch(rows: list[Row]) -> Batch:
         "dropped_attributes_count": [0],
         "schema_url": [""],
     }
-    return Batch(spans=columns, log_records={}, resources=resources, scopes={})
+    return Batch(spans=columns, log_records={}, resources=resources, scopes={}, texts=texts)
 
 
 @contextmanager
@@ -177,6 +218,14 @@ def view_of(rows: list[Row]) -> Iterator[View]:
 def report_on(rows: list[Row], settings: sections.Analysis | None = None) -> Report:
     with view_of(rows) as view:
         return analyse(view, settings=settings or sections.Analysis(), until_ns=0, offline=True)
+
+
+def judged(rows: list[Row]) -> list[Judgement]:
+    """The judgements of `rows`, before they meet in the reduce."""
+    with view_of(rows) as view:
+        traces = [one.trace_id for one in view.traces_last_arrival()]
+        shard = frame.build(view.con, traces)
+        return judge(shard, profile.learn(shard))
 
 
 def findings_in(traffic: Traffic, *categories: str) -> list[Finding]:

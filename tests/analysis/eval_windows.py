@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from halo_otel.analysis import frame, profile
+from halo_otel.analysis.judgement import Judgement
+from halo_otel.analysis.judging import judge
 from halo_otel.analysis.run import analyse
 from halo_otel.config.sections import Analysis
 from halo_otel.ingest.rows import RowBuilder
@@ -28,6 +31,19 @@ def analysed(spans: Iterable[Span], settings: Analysis | None = None) -> Report:
             return analyse(
                 view, settings=settings or Analysis(), until_ns=last_ns + 1, offline=True
             )
+
+
+def judged(spans: Iterable[Span]) -> list[Judgement]:
+    """The judgements of a list of spans, taken as one window, before they meet in the reduce."""
+    builder = RowBuilder()
+    for position, span in enumerate(spans):
+        builder.add_span(span, span.end_ns, position)
+    with SingleWindow(None) as window:
+        window.insert(builder.batch())
+        with window.view() as view:
+            traces = [one.trace_id for one in view.traces_last_arrival() if one.agent_spans]
+            shard = frame.build(view.con, traces)
+            return judge(shard, profile.learn(shard))
 
 
 def alarms(report: Report) -> list[Finding]:

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo_otel.analysis import frame, profile
+from halo_otel.analysis.detectors import DETECTORS
 from halo_otel.analysis.hit import Group
-from halo_otel.analysis.judgement import Judgement, judge
+from halo_otel.analysis.judgement import Judgement
+from halo_otel.analysis.judging import judge
 from halo_otel.analysis.profile import Profile
 from halo_otel.analysis.reduce import reduce
 from halo_otel.analysis.statistics import risk_ratio_low, wilson
@@ -185,9 +187,7 @@ def test_missing_payloads_are_told_and_stay_silent() -> None:
     assert [finding.category for finding in report.findings] == ["instrumentation"]
     assert report.coverage.payload_captured == 0.5  # the turns' words are there
     assert [a.detector for a in report.coverage.detectors_abstained] == [
-        "retry_storm",
-        "loop",
-        "redundant_call",
+        detector.name for detector in DETECTORS if detector.needs_payload
     ]
 
 

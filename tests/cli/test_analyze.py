@@ -83,6 +83,25 @@ def test_a_report_goes_into_a_file(traces_file: Path, tmp_path: Path) -> None:
     assert json.loads(out.read_text(encoding="utf-8"))["findings"]
 
 
+@pytest.mark.parametrize(
+    ("format_", "begins"),
+    [("html", "<!doctype html>"), ("sarif", "{"), ("json", "{"), ("markdown", "# ")],
+)
+def test_every_format_tells_the_same_findings(
+    traces_file: Path, tmp_path: Path, format_: str, begins: str
+) -> None:
+    out = tmp_path / "report"
+    arguments = ["analyze", str(traces_file), "-q", "-f", format_, "-o", str(out)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    written = out.read_text(encoding="utf-8")
+    assert written.startswith(begins)
+    assert written.endswith("\n")
+    report = analyze_files([traces_file], Analysis(), lambda read: None, lambda bad: None)
+    assert report.findings
+    assert all(finding.fingerprint in written for finding in report.findings)
+    assert CliRunner().invoke(app, arguments[:-2]).stdout == written
+
+
 def test_what_is_no_trace_file_is_named(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello", encoding="utf-8")

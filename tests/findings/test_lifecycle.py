@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 
 from halo_otel.findings import lifecycle
 from halo_otel.findings.lifecycle import FRESH_NS, FRESH_WINDOWS, RESOLVED_EXPECTED, State
+from halo_otel.model.cell import Trend
 from halo_otel.model.finding import Status
 
-NEW, ONGOING, REGRESSED, RESOLVED, MUTED = (
+NEW, ONGOING, ESCALATING, IMPROVING, REGRESSED, RESOLVED, MUTED = (
     Status.NEW,
     Status.ONGOING,
+    Status.ESCALATING,
+    Status.IMPROVING,
     Status.REGRESSED,
     Status.RESOLVED,
     Status.MUTED,
@@ -22,11 +25,15 @@ STEPS = {
     ONGOING: {ONGOING, RESOLVED},
     RESOLVED: {RESOLVED, REGRESSED},
     REGRESSED: {REGRESSED, ONGOING, RESOLVED},
+    ESCALATING: {ESCALATING, RESOLVED},
+    IMPROVING: {IMPROVING, RESOLVED},
 }
+HEADED = {Trend.UP: ESCALATING, Trend.DOWN: IMPROVING}
 
 seen = st.tuples(st.just("seen"), st.integers(0, 10**15))
 unseen = st.tuples(st.just("unseen"), st.integers(0, 40))
 mute = st.tuples(st.just("mute"), st.none() | st.integers(0, 10**16))
+heading = st.tuples(st.sampled_from(Trend), st.none())
 unmute = st.tuples(st.just("unmute"), st.none())
 RATE = 0.3
 
@@ -37,10 +44,12 @@ def advance(state: State, what: str, value: int | None, now_ns: int) -> State:
         return lifecycle.seen(state, now_ns)
     if what == "unseen":
         return lifecycle.unseen(state, value or 0, RATE, now_ns)
+    if isinstance(what, Trend):
+        return lifecycle.headed(state, what, now_ns)
     return lifecycle.muted(state, value) if what == "mute" else lifecycle.unmuted(state)
 
 
-@given(st.lists(seen | unseen | mute | unmute, max_size=40))
+@given(st.lists(seen | unseen | heading | mute | unmute, max_size=40))
 def test_every_sequence_of_runs_is_a_path_in_the_diagram(
     happenings: list[tuple[str, int | None]],
 ) -> None:
@@ -49,7 +58,14 @@ def test_every_sequence_of_runs_is_a_path_in_the_diagram(
     for what, value in happenings:
         now_ns += value or 1 if what == "seen" else 1
         after = advance(state, what, value, now_ns)
-        assert after.life in STEPS[state.life]
+        if not isinstance(what, Trend):
+            assert after.life in STEPS[state.life]
+        elif state.life is RESOLVED:
+            assert after.life is RESOLVED
+        elif what is not Trend.STEADY:
+            assert after.life is HEADED[what]
+        else:
+            assert after.life is (ONGOING if state.life in HEADED.values() else state.life)
         assert (after.status is MUTED) == (after.muted_until_ns is not None)
         assert after.windows_seen == state.windows_seen + (what == "seen")
         if after.life is RESOLVED and state.life is not RESOLVED:
@@ -60,7 +76,7 @@ def test_every_sequence_of_runs_is_a_path_in_the_diagram(
         state = after
 
 
-@given(st.lists(seen | unseen, max_size=30), st.none() | st.integers(0, 10**16))
+@given(st.lists(seen | unseen | heading, max_size=30), st.none() | st.integers(0, 10**16))
 def test_a_mute_hides_the_life_and_does_not_change_it(
     happenings: list[tuple[str, int | None]], until_ns: int | None
 ) -> None:

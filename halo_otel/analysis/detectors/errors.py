@@ -21,7 +21,19 @@ from halo_otel.model.span import SpanId
 _ERRORS_SHOWN: Final = 2  # error spans of one kind shown per trace; the rest says the same
 _RAISED: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|Timeout|Warning))\s*:")
 
+_MACHINERY: Final = re.compile(
+    r"(?i)time[d]?[ -]?out|connection|unavailable|refused|\breset\b|network|rate.?limit|quota|throttl|\b429\b"
+    r"|\b50[0-9]\b|internal( server)? error|overloaded|temporar|\bdns\b|unreachable|deadline|econn|socket"
+    r"|certificate has|\bssl\b|\btls\b|permission|forbidden|unauthori[sz]ed|\b40[13]\b|out of memory|disk"
+)
+_REQUEST: Final = re.compile(
+    r"(?i)\b(invalid|unexpected|unknown|unrecogni[sz]ed|malformed|validation|schema|argument|parameter|syntax"
+    r"|missing (required|field|key)|bad request|no such|unsupported|4(00|04|22)|\w*(validation|type|key|value|syntax)error"
+    r"|(is|are) required|must (be|have|not)|(not|n't|n’t) (exist|found|allowed|valid|supported))\b"
+)
+
 # `above` are all ancestors of failed spans: a failed span among them repeats what failed below it.
+# A call that nobody's turn in sight asked for, such as a group chat's code runner's, answers the last turn.
 # A failure is made good by a later success of the same tool (or model turn) of the same agent.
 _ROOT_ERRORS: Final = """
 with recursive above as (
@@ -36,7 +48,11 @@ success as (
   from frame_call where not failed group by all
   union all
   select t, agent, '' as target, max(start_ns) as start_ns
-  from frame_turn where not failed group by all)
+  from frame_turn where not failed group by all),
+spoken as (
+  select root.s, turn.s as turn_s
+  from root asof join frame_turn turn on root.t = turn.t and root.start_ns >= turn.end_ns
+  where root.kind = 'tool')
 select root.t, root.service, root.agent, root.kind, root.target,
        coalesce(root.error_type, '') as error_type,
        halo_masked(halo_unwrapped(root.error_text)) as template, root.error_source as source,
@@ -44,12 +60,14 @@ select root.t, root.service, root.agent, root.kind, root.target,
        coalesce(success.start_ns >= root.end_ns, false) as recovered,
        coalesce(call.tokens, root.tokens, 0) as tokens,
        coalesce(call.cost, root.cost, 0.0) as cost, left(root.error_text, 160) as text,
-       turn.span_id as turn_span_id, turn.end_ns as turn_end_ns, turn.resource_id as turn_resource
+       turn.span_id as turn_span_id, turn.end_ns as turn_end_ns, turn.resource_id as turn_resource,
+       coalesce(call.effect = 'opaque', false) as runs_code
 from root
 left join success on root.t = success.t and root.agent = success.agent
   and root.target = success.target
 left join frame_call call on root.s = call.s
-left join frame_span turn on call.turn_s = turn.s
+left join spoken on root.s = spoken.s
+left join frame_span turn on coalesce(call.turn_s, spoken.turn_s) = turn.s
 order by all
 """
 
@@ -75,6 +93,7 @@ class _RootError(NamedTuple):
     turn_span_id: str | None
     turn_end_ns: int | None
     turn_resource: int | None
+    runs_code: bool
 
 
 def error_signature(frame: Frame, profile: Profile) -> list[Hit]:
@@ -91,30 +110,43 @@ def _error_type(error: _RootError) -> str:
     return raised[1] if raised else ""
 
 
+def _is_request_at_fault(error: _RootError) -> bool:
+    """Whether the call failed of what it was asked, so that the turn that asked is to blame.
+
+    So it is when the error speaks of the request and not of the machinery, when the tool answered in
+    words that it will not do it, and when the tool runs what the model wrote (detectors.md §1.5: blame
+    moved to the emitter found three times as many causes in TRAIL).
+    """
+    if error.turn_span_id is None or not error.target or _MACHINERY.search(error.text):
+        return False
+    told = error.source == "tool_result" or error.runs_code
+    return told or _REQUEST.search(f"{error.error_type} {error.text}") is not None
+
+
 def _hit(errors: list[_RootError]) -> Hit:
     first = errors[0]
     operation = "tool" if first.target else first.kind
+    asked_wrong = _is_request_at_fault(first)
     spots: list[Spot] = []
     for error in errors[:_ERRORS_SHOWN]:
         spots.append(
             Spot(
                 span_id=SpanId(error.span_id),
-                role=Role.CAUSE,
+                role=Role.SYMPTOM if asked_wrong else Role.CAUSE,
                 note=error.text or error.error_type or "failed",
                 time_ns=error.end_ns,
                 resource_id=error.resource_id,
             )
         )
     if first.turn_span_id is not None:
-        spots.append(
-            Spot(
-                span_id=SpanId(first.turn_span_id),
-                role=Role.SYMPTOM,
-                note="the model turn that asked for the failed call",
-                time_ns=first.turn_end_ns or 0,
-                resource_id=first.turn_resource or 0,
-            )
+        turn = Spot(
+            span_id=SpanId(first.turn_span_id),
+            role=Role.CAUSE if asked_wrong else Role.SYMPTOM,
+            note="the model turn that asked for the failed call",
+            time_ns=first.turn_end_ns or 0,
+            resource_id=first.turn_resource or 0,
         )
+        spots.insert(0 if asked_wrong else len(spots), turn)
     return Hit(
         detector="error_signature",
         category="error",
@@ -129,7 +161,7 @@ def _hit(errors: list[_RootError]) -> Hit:
         waste=Waste(calls=1, tokens=first.tokens, cost=first.cost, ns=first.ns),
         strength=len(errors),
         recovered=errors[-1].recovered,
-        slots={"operation": operation, "text": first.text},
+        slots={"blame": "turn" if asked_wrong else "call"},
     )
 
 
@@ -157,7 +189,9 @@ def _tell(assessment: Assessment) -> wording.Sentences:
     return wording.Sentences(
         title=f"Agent {wording.quoted(hit.subject.agent)}: {what} fails with “{says}”",
         summary=f"{wording.rate(assessment)}. {after}{wording.harm(assessment)}",
-        why="the deepest span of its branch that failed",
+        why="the model turn that asked for the call, which failed of what it was asked"
+        if hit.slots["blame"] == "turn"
+        else "the deepest span of its branch that failed",
         recommendation=f"Look at {what} at the cited spans: the same error comes back run after run, so "
         "retrying will not cure it. Fix the cause, or tell the agent how to avoid the call.",
     )

@@ -5,8 +5,14 @@
     calls   frame_turn      t, s, agent, start_ns, end_ns, tokens, …     model calls
             frame_call      t, s, agent, tool, sig, obs, failed, …       logical tool calls
             frame_repeated  t, agent, place, s, sig, obs, failed         calls of runs that may loop
+    speech  frame_speech    t, s, agent, place, prompt, finish, …    turns with what they led to
     texts   frame_text      t, s, kind, arguments, result, input, …      what was said, bounded
     flow    frame_argument  t, s, tool, name, value, is_id, src, …       what calls were made with
+    offers  frame_offer     t, agent, definitions                        which tools agents were given
+            frame_shape     t, s, tool, failed, shape                    arguments without their values
+    touches frame_touch     t, s, agent, key, mark, nth, base, …          calls about one resource, its versions
+    idle    frame_idle      t, s, agent, gap_ns, run_ns, …               times in which agents did nothing
+    votes   frame_vote      t, votes, asked, …                           what speaks for success or failure
 
 `s` grows with (trace, start time, span id), so "earlier in the trace" is `<`. An agent is the span's
 own, else the nearest ancestor's, else the service. `tokens` and `cost` stand only where they are stated
@@ -21,9 +27,28 @@ from typing import Final
 
 import duckdb
 
-from halo_otel.analysis.frame import calls, flow, signatures, spans, texts
+from halo_otel.analysis.frame import (
+    calls,
+    flow,
+    idle,
+    offers,
+    signatures,
+    spans,
+    speech,
+    texts,
+    touches,
+    votes,
+)
 
-_TABLES: Final = (*spans.TABLES, *calls.TABLES, *texts.TABLES, *flow.TABLES)
+_TABLES: Final = (
+    *spans.TABLES,
+    *calls.TABLES,
+    *texts.TABLES,
+    *flow.TABLES, *speech.TABLES,
+    *offers.TABLES,
+    *votes.TABLES,
+    *touches.TABLES, *idle.TABLES,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +66,13 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
     signatures.install(con)
     spans.build(con, traces)
     calls.build(con)
+    speech.build(con)
     texts.build(con)
     flow.build(con)
+    offers.build(con)
+    votes.build(con)
+    touches.build(con)
+    idle.build(con)
     return Frame(
         con=con, traces=spans.count(con, "frame_trace"), spans=spans.count(con, "frame_span")
     )

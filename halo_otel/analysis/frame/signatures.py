@@ -112,6 +112,11 @@ create or replace temp macro halo_handoff(name) as
   regexp_matches(lower(name), '^(transfer_(back_)?to|hand_?off|delegate_(work_)?to)')
 """
 
+# An agent's name as others call it: `transfer_to_billing_agent` and "Billing Agent".
+_AGENT_KEY: Final = r"""
+create or replace temp macro halo_agent_key(name) as regexp_replace(lower(name), '[^a-z0-9]', '', 'g')
+"""
+
 _MACROS: Final = (
     _HIDDEN,
     _ARGUMENTS,
@@ -122,6 +127,7 @@ _MACROS: Final = (
     _WORDS,
     _EFFECT,
     _HANDOFF,
+    _AGENT_KEY,
 )
 
 

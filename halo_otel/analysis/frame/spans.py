@@ -45,7 +45,7 @@ with narrow as (
                least(coalesce(w.cache_read_tokens, 0), $tokens_max)
                + least(coalesce(w.cache_write_tokens, 0), $tokens_max) else 0 end, $tokens_max) as input_tokens, w.tool_result_chars as result_chars,
          w.cost, w.status_code, w.dialects,
-         w.handoff_target is not null as hands_off,
+         w.handoff_target is not null as hands_off, left(w.handoff_target, 200) as handoff_target,
          case when w.span_kind = 'llm' then coalesce(w.input_text, w.output_text) is null end as wordless,
          case when w.span_kind in ('llm', 'retriever') then coalesce(w.input_unknown, w.output_unknown)
               when w.span_kind = 'tool' then coalesce(w.arguments_unknown, w.result_unknown) end as unknown, w.finish_reason, w.output_text is not null as answered,

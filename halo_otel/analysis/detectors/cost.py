@@ -1,0 +1,133 @@
+"""Costly runs: part of an agent's runs take many times the tokens of the others (`analysis.modes`).
+
+A run counts when it lies in the upper mode of its agent's tokens *and* of its agent's growth (tokens
+over those of the first prompt): a large task is dear in the first and usual in the second. The upper
+mode matters when its median is at least twice the lower one and 5,000 tokens more.
+"""
+
+from typing import Final, NamedTuple
+
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.histogram import Histogram
+from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.modes import Modes, modes
+from halo_otel.analysis.pattern import Assessment
+from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.spending import RUNS, Root
+from halo_otel.model.finding import Role, Subject
+from halo_otel.model.span import SpanId
+
+_RATIO_MIN: Final = 2.0
+_EXCESS_TOKENS_MIN: Final = 5_000
+
+# The dearest turn of the run stands for it.
+_COSTLY: Final = """
+with threshold as (
+  select unnest($service::varchar[]) as service, unnest($agent::varchar[]) as agent,
+         unnest($tokens::double[]) as tokens_above, unnest($growth::double[]) as growth_above),
+costly as (
+  select run.* from run_tokens run join threshold using (service, agent)
+  where run.tokens > tokens_above and run.growth > growth_above)
+select costly.t, costly.service, costly.agent, costly.tokens, count(*) as turns,
+       arg_max(turn.s, (turn.tokens, -turn.s)) as s, max(turn.tokens)::bigint as turn_tokens,
+       sum(turn.cost) as cost, list(turn.s order by turn.s) as spans
+from costly join frame_turn turn using (t)
+group by all order by costly.t
+"""
+_SPANS: Final = "select s, span_id, end_ns, resource_id from frame_span where s in (select unnest($s::integer[]))"
+
+
+class _Run(NamedTuple):
+    t: int
+    service: str
+    agent: str
+    tokens: int
+    turns: int
+    s: int
+    turn_tokens: int
+    cost: float
+    spans: list[int]
+
+
+def costly_runs(frame: Frame, profile: Profile) -> list[Hit]:
+    """One hit per run that is far dearer than its agent's others."""
+    usual: dict[Root, tuple[Modes, Modes]] = {}
+    for root, spending in sorted(profile.spending.items()):
+        tokens, growth = _dear(spending.tokens), modes(spending.growth)
+        if tokens and growth:
+            usual[root] = tokens, growth
+    if not usual:
+        return []
+    frame.con.execute(RUNS)
+    parameters = {
+        "service": [root.service for root in usual],
+        "agent": [root.agent for root in usual],
+        "tokens": [tokens.above for tokens, _ in usual.values()],
+        "growth": [growth.above for _, growth in usual.values()],
+    }
+    runs = [_Run._make(row) for row in frame.con.execute(_COSTLY, parameters).fetchall()]
+    spans = frame.con.execute(_SPANS, {"s": [run.s for run in runs]}).fetchall()
+    spots = {s: (span_id, end_ns, resource_id) for s, span_id, end_ns, resource_id in spans}
+    return [_hit(run, usual[Root(run.service, run.agent)][0], spots[run.s]) for run in runs]
+
+
+def _dear(histogram: Histogram) -> Modes | None:
+    found = modes(histogram)
+    if found is None or found.upper < _RATIO_MIN * found.lower:
+        return None
+    return found if found.upper - found.lower >= _EXCESS_TOKENS_MIN else None
+
+
+def _hit(run: _Run, usual: Modes, spot: tuple[str, int, int]) -> Hit:
+    span_id, end_ns, resource_id = spot
+    extra = max(0, run.tokens - round(usual.lower))
+    return Hit(
+        detector="costly_runs",
+        category="cost",
+        subject=Subject(service=run.service, agent=run.agent),
+        exposure=Group(run.service, ANY_AGENT, EVERYTHING),
+        trace=run.t,
+        spots=(
+            Spot(
+                span_id=SpanId(span_id),
+                role=Role.CAUSE,
+                note=f"the dearest of {run.turns} turns: {run.turn_tokens:,} of {run.tokens:,} tokens",
+                time_ns=end_ns,
+                resource_id=resource_id,
+            ),
+        ),
+        calls=frozenset(run.spans),
+        grade=Grade.INFERRED,
+        waste=Waste(tokens=extra, cost=run.cost * extra / run.tokens if run.tokens else 0.0),
+        strength=run.turns,
+        slots={"usual": f"{usual.lower:,.0f}", "dear": f"{usual.upper:,.0f}"},
+    )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    agent = wording.quoted(hit.subject.agent)
+    return wording.Sentences(
+        title=f"Agent {agent}: part of the runs cost many times what the others do",
+        summary=f"{wording.rate(assessment)}: about {hit.slots['dear']} tokens instead of the usual "
+        f"{hit.slots['usual']}, also in proportion to what they were asked; the costly runs form a group "
+        f"of their own, not a tail.{wording.waste(assessment)}{wording.harm(assessment)}",
+        why="the turn of the run that took the most tokens",
+        recommendation="Compare the turns of a costly run with a usual one: what was put into the prompt "
+        "that the usual run does without (a long tool result, a resent history), and how many turns were "
+        "made after the answer was known. Cap or summarise it.",
+    )
+
+
+COSTLY_RUNS: Final = Detector(
+    name="costly_runs",
+    category="cost",
+    find=costly_runs,
+    tell=_tell,
+    prior=0.95,
+    nature=Nature.INEFFICIENCY,
+    isolated=Isolated.NEVER,
+    habit=Habit.SHOWN,
+)

@@ -1,0 +1,153 @@
+"""Serial calls: what one model turn asked for together is done one after the other.
+
+Only calls that one turn asked for count: the model itself says that it needs none of their results to
+ask for the others. They are serial when each begins after the one before has ended, they write nothing,
+none uses an id that one of them brought (data flow; unknown arguments or results: no claim), and side by
+side they would save at least 20 % of the run (detectors.md §2.3 #24).
+"""
+
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.pattern import Assessment
+from halo_otel.analysis.profile import Profile
+from halo_otel.model.finding import Role, Subject
+from halo_otel.model.span import SpanId
+
+_CALLS_MIN: Final = 3
+_SHARE_MIN: Final = 0.2
+
+# A turn that made no call between two others is not known to have asked for all at once, so a call
+# whose turn is only the latest one before it must have followed without a turn in between.
+_BATCHES: Final = """
+with run as (
+  select t, min(start_ns) as start_ns, max(end_ns) as end_ns from frame_span group by t),
+call as (
+  select *, lag(end_ns) over w as before_ns from frame_call
+  where turn_s is not null and effect <> 'write' and not handoff
+  window w as (partition by t, agent, turn_s order by start_ns, s)),
+batch as (
+  select t, agent, turn_s, count(*) as n,
+         bool_and(before_ns is null or start_ns >= before_ns) as serial,
+         sum(end_ns - start_ns)::bigint as sum_ns, max(end_ns - start_ns) as longest_ns,
+         bool_and(effect <> 'opaque' and arguments_known and result_known) as readable
+  from call group by all
+  having n >= $calls_min and serial and readable),
+dependent as (
+  select distinct later.t, later.turn_s from frame_argument argument
+  join call later on argument.s = later.s join call earlier on argument.src = earlier.s
+  where later.turn_s = earlier.turn_s)
+select batch.t, call.service, batch.agent, batch.turn_s, batch.n, batch.sum_ns - batch.longest_ns as saved_ns,
+       run.end_ns - run.start_ns as run_ns, call.tool, call.s, span.span_id, span.end_ns, span.resource_id,
+       turn.span_id as turn_span_id, turn.end_ns as turn_end_ns, turn.resource_id as turn_resource
+from batch join run using (t) join call using (t, agent, turn_s) join frame_span span on call.s = span.s
+join frame_span turn on batch.turn_s = turn.s
+where (batch.sum_ns - batch.longest_ns) >= $share_min * (run.end_ns - run.start_ns)
+  and (batch.t, batch.turn_s) not in (from dependent)
+  and turn.end_ns <= call.start_ns
+order by batch.t, batch.agent, batch.turn_s, call.s
+"""
+
+
+class _Call(NamedTuple):
+    t: int
+    service: str
+    agent: str
+    turn_s: int
+    n: int
+    saved_ns: int
+    run_ns: int
+    tool: str
+    s: int
+    span_id: str
+    end_ns: int
+    resource_id: int
+    turn_span_id: str
+    turn_end_ns: int
+    turn_resource: int
+
+
+def serial_calls(frame: Frame, profile: Profile) -> list[Hit]:
+    """One hit per trace, agent and set of tools that one turn's calls were made serially with."""
+    rows = frame.con.execute(
+        _BATCHES, {"calls_min": _CALLS_MIN, "share_min": _SHARE_MIN}
+    ).fetchall()
+    batches = [
+        list(calls)
+        for _, calls in groupby(map(_Call._make, rows), key=lambda call: (call.t, call.turn_s))
+    ]
+    hits: dict[tuple[int, str, str], Hit] = {}
+    for calls in batches:
+        hit = _hit(calls)
+        tools = hit.slots["tools"]
+        known = hits.get((hit.trace, calls[0].agent, tools))
+        if known is None or hit.waste.ns > known.waste.ns:
+            hits[hit.trace, calls[0].agent, tools] = hit
+    return list(hits.values())
+
+
+def _hit(calls: list[_Call]) -> Hit:
+    first = calls[0]
+    tools = ", ".join(sorted({call.tool for call in calls}))
+    return Hit(
+        detector="serial_calls",
+        category="serial_calls",
+        subject=Subject(service=first.service, agent=first.agent),
+        exposure=Group(first.service, first.agent, "tool"),
+        scope=(tools,),
+        trace=first.t,
+        spots=(
+            Spot(
+                span_id=SpanId(first.turn_span_id),
+                role=Role.CAUSE,
+                note=f"asked for {first.n} calls at once; made one after the other",
+                time_ns=first.turn_end_ns,
+                resource_id=first.turn_resource,
+            ),
+            *(
+                Spot(
+                    span_id=SpanId(call.span_id),
+                    role=Role.SYMPTOM,
+                    note=f"waited for the call before it, which it does not need ({call.tool})",
+                    time_ns=call.end_ns,
+                    resource_id=call.resource_id,
+                )
+                for call in calls[1:3]
+            ),
+        ),
+        calls=frozenset(call.s for call in calls),
+        grade=Grade.EXPLICIT,
+        waste=Waste(ns=first.saved_ns),
+        strength=first.n,
+        slots={"tools": tools, "share": f"{first.saved_ns / max(1, first.run_ns):.0%}"},
+    )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    tools = wording.plain(hit.slots["tools"])
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)} makes independent calls one after the other",
+        summary=f"{wording.rate(assessment)}: up to {wording.most(assessment)} calls of {tools} that one "
+        "model turn asked for together; side by side they would save "
+        f"{assessment.impact.seconds_wasted:.1f} s in all.",
+        why="it asked for all of them before any was made",
+        recommendation="Run the calls of one turn concurrently (most frameworks have a setting for parallel "
+        f"tool calls): {tools}. Nothing is written between them and none uses what another brought.",
+    )
+
+
+SERIAL_CALLS: Final = Detector(
+    name="serial_calls",
+    category="serial_calls",
+    find=serial_calls,
+    tell=_tell,
+    prior=0.95,
+    nature=Nature.INEFFICIENCY,
+    isolated=Isolated.NEVER,
+    needs_payload=True,
+)

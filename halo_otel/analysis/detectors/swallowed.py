@@ -1,0 +1,134 @@
+"""Swallowed errors: something inside a step fails, the step says it worked, and the run goes wrong.
+
+detectors.md §2.3 no. 21: a failed span below a call that reports success, with nothing after it inside the
+call that makes it good; told only where runs with it surely fail more often. A call's own error
+that its model sees is none: an agent may react to it.
+"""
+
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from halo_otel.analysis import wording
+from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.pattern import Assessment
+from halo_otel.analysis.profile import Profile
+from halo_otel.model.finding import Role, Subject
+from halo_otel.model.span import SpanId
+
+RISK_LOW_MIN: Final = 1.2  # lower bound of the risk ratio (detectors.md §1.2)
+
+# `inside` is the way up from failed spans to the first call around them; a failed span on the way has said
+# so to what is above it, and what an agent meets it may answer. A call that two layers record is one call.
+# A fallback is what begins after the failure inside the same call and works, of the same kind if that is
+# known: a database's answer does not make good a refused payment.
+_SWALLOWED: Final = """
+with recursive inside as (
+  select child.s as inner_s, child.own_tool as inner_tool, parent.s, parent.p,
+         parent.kind in ('tool', 'retriever') as is_call
+  from frame_span child join frame_span parent on child.p = parent.s
+  where child.failed and not parent.failed and parent.kind not in ('agent', 'llm')
+  union all
+  select inner_s, inner_tool, parent.s, parent.p, parent.kind in ('tool', 'retriever') as is_call
+  from inside join frame_span parent on inside.p = parent.s
+  where not is_call and not parent.failed and parent.kind not in ('agent', 'llm')),
+caught as (
+  select call.t, call.s as call_s, call.service, call.agent, call.tool, span.s, span.span_id, span.name,
+         span.kind, span.end_ns, span.resource_id, left(span.error_text, 160) as text,
+         host.span_id as call_span_id, host.end_ns as call_end_ns, host.resource_id as call_resource
+  from inside join frame_call call on inside.s = call.s
+  join frame_span span on span.s = inside.inner_s join frame_span host on host.s = call.s
+  where is_call and not call.failed and inner_tool is distinct from call.tool),
+fallback as (
+  select distinct caught.s from caught join frame_span other
+    on other.t = caught.t and other.start_ns >= caught.end_ns and other.end_ns <= caught.call_end_ns
+  where not other.failed and other.tool = caught.tool and other.s > caught.call_s and other.kind = caught.kind
+    and (other.kind <> 'other' or split_part(other.name, ' ', 1) = split_part(caught.name, ' ', 1)))
+select * from caught where s not in (select s from fallback) order by t, service, agent, tool, name, s
+"""
+
+
+class _Caught(NamedTuple):
+    t: int
+    call_s: int
+    service: str
+    agent: str
+    tool: str
+    s: int
+    span_id: str
+    name: str
+    kind: str
+    end_ns: int
+    resource_id: int
+    text: str
+    call_span_id: str
+    call_end_ns: int
+    call_resource: int
+
+
+def swallowed_error(frame: Frame, profile: Profile) -> list[Hit]:
+    """One hit per trace and tool that hides a failure."""
+    rows = map(_Caught._make, frame.con.execute(_SWALLOWED).fetchall())
+    by_tool = groupby(rows, key=lambda row: (row.t, row.service, row.agent, row.tool))
+    return [_hit(list(same)) for _, same in by_tool]
+
+
+def _hit(caught: list[_Caught]) -> Hit:
+    first = caught[0]
+    return Hit(
+        detector="swallowed_error",
+        category="swallowed_error",
+        subject=Subject(service=first.service, agent=first.agent, tool=first.tool),
+        exposure=Group(first.service, first.agent, "tool", first.tool),
+        trace=first.t,
+        spots=(
+            Spot(
+                span_id=SpanId(first.span_id),
+                role=Role.CAUSE,
+                note=first.text or "failed",
+                time_ns=first.end_ns,
+                resource_id=first.resource_id,
+            ),
+            Spot(
+                span_id=SpanId(first.call_span_id),
+                role=Role.SYMPTOM,
+                note="the call around it reports success",
+                time_ns=first.call_end_ns,
+                resource_id=first.call_resource,
+            ),
+        ),
+        calls=frozenset(one.s for one in caught),
+        grade=Grade.EXPLICIT,
+        waste=Waste(),
+        strength=len(caught),
+        slots={"name": first.name, "text": first.text},
+    )
+
+
+def _tell(assessment: Assessment) -> wording.Sentences:
+    hit = assessment.pattern.first
+    tool, inner = wording.quoted(hit.subject.tool), wording.quoted(hit.slots["name"])
+    text = wording.plain(hit.slots["text"])
+    says = f" (“{text}”)" if text else ""
+    return wording.Sentences(
+        title=f"Agent {wording.quoted(hit.subject.agent)}: tool {tool} reports success although {inner}"
+        " inside it fails",
+        summary=f"{wording.rate(assessment)}. The inner operation fails{says}, nothing inside the call makes"
+        f" it good, and the call does not tell the agent.{wording.harm(assessment)}",
+        why="it failed inside a call that reports success, so the agent cannot react to it",
+        recommendation=f"Let {tool} return the error of {inner} to the agent, or a result that says what is"
+        " missing, instead of success.",
+    )
+
+
+SWALLOWED_ERROR: Final = Detector(
+    name="swallowed_error",
+    category="swallowed_error",
+    find=swallowed_error,
+    tell=_tell,
+    prior=0.95,
+    nature=Nature.RISK,
+    isolated=Isolated.NEVER,
+    risk_low_min=RISK_LOW_MIN,
+)

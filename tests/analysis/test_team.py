@@ -1,0 +1,238 @@
+"""Duplicate work, handoff loops, orphaned delegations and waits, beside teams that work well."""
+
+import pytest
+
+from halo_otel.model.finding import Finding, Role
+from tests.analysis.conftest import MS, Traffic, findings_in
+from tests.analysis.team_runs import TeamRun, team
+
+LONG = "A paragraph of the draft, now better than the one before it. " * 12
+
+
+def found_in(traffic: Traffic, category: str) -> list[Finding]:
+    return findings_in(traffic, category)
+
+
+def works(run: TeamRun, agent: str, topics: range, *, first: str | None = None) -> None:
+    """An agent looks things up, answers, and the lead reads the answer."""
+    number = len(run.rows)
+    answer = f"the {agent} found {run.trace_id[-6:]} facts number {number} about its own part of the task"
+    with run.working(agent, output=answer):
+        if first is not None:
+            run.call("get_brief", {"brief": first}, f"brief {first}")
+        for topic in topics:
+            run.call("search_web", {"q": f"{run.trace_id} {topic}"}, f"page {topic}")
+        run.asked("go on", says=answer)
+    run.asked(f"worker says: {answer}", says="thanks")
+
+
+def well(traffic: Traffic, count: int = 20) -> None:
+    """Two agents that share a look-up and then do different things."""
+    for _ in range(count):
+        run = team(traffic)
+        brief = run.trace_id
+        works(run, "north", range(3), first=brief)
+        works(run, "south", range(3, 6), first=brief)
+
+
+def test_an_agent_that_does_again_what_another_has_done(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(8):
+        run = team(traffic)
+        works(run, "north", range(3))
+        works(run, "south", range(3))
+    (found,) = found_in(traffic, "duplicate_work")
+    assert (found.subject.agent, found.impact.traces_affected) == ("south", 8)
+    assert [e.role for e in found.evidence[:3]] == [Role.CAUSE, Role.CONTRAST, Role.SYMPTOM]
+
+
+def test_workers_may_share_a_first_look_up(traffic: Traffic) -> None:
+    well(traffic, 30)
+    assert not found_in(traffic, "duplicate_work")
+
+
+def test_a_checker_that_checks_in_most_runs_is_meant_to(traffic: Traffic) -> None:
+    for _ in range(20):
+        run = team(traffic)
+        works(run, "north", range(3))
+        works(run, "south", range(3))
+    assert not found_in(traffic, "duplicate_work")
+
+
+def test_looking_again_after_a_change_is_no_duplicate(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(8):
+        run = team(traffic)
+        with run.working("north"):
+            run.call("get_page", {"page_id": 1}, "a").call("get_page", {"page_id": 2}, "b")
+            run.call("update_page", {"page_id": 1, "text": "c"}, "ok")
+        with run.working("south"):
+            run.call("get_page", {"page_id": 1}, "a").call("get_page", {"page_id": 2}, "b")
+    assert not found_in(traffic, "duplicate_work")
+
+
+def ping_pong(run: TeamRun, rounds: int, *, news: str = "", work: bool = False) -> None:
+    """Two agents pass the task to and fro; with `work` the second one does something each time."""
+    for turn in range(rounds):
+        with run.working("triage"):
+            run.asked(None, says=f"this is for billing {news and turn}")
+            run.tool("transfer_to_billing", {"why": "invoice"}, "ok")
+        with run.working("billing"):
+            if work:
+                run.call("get_invoice", {"invoice_id": f"I{turn}"}, f"invoice {turn}")
+            run.asked(None, says=f"{news} {turn} back to triage")
+            run.tool("transfer_to_triage", {"why": "not an invoice"}, "ok")
+
+
+def test_agents_that_pass_the_task_to_and_fro(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(6):
+        ping_pong(team(traffic), 4)
+    (found,) = found_in(traffic, "handoff_loop")
+    assert (found.subject.agent, found.impact.traces_affected) == ("triage", 6)
+    assert '"billing"' in found.title
+    assert '"triage"' in found.title
+    assert found.severity.value == "warn"
+
+
+@pytest.mark.parametrize(
+    "options", [{"rounds": 2}, {"rounds": 5, "work": True}, {"rounds": 5, "news": LONG}]
+)
+def test_rounds_that_bring_something_or_are_few_are_no_loop(
+    traffic: Traffic, options: dict[str, object]
+) -> None:
+    for _ in range(20):
+        ping_pong(team(traffic), **options)  # type: ignore[arg-type]
+    assert not found_in(traffic, "handoff_loop")
+
+
+def test_a_supervisor_that_gets_each_result_does_not_loop(traffic: Traffic) -> None:
+    for _ in range(20):
+        run = team(traffic)
+        for part in range(5):
+            works(run, "north", range(part, part + 1))
+    assert not found_in(traffic, "handoff_loop")
+
+
+def test_a_supervisor_that_asks_a_worker_without_tools_does_not_loop(traffic: Traffic) -> None:
+    for _ in range(20):
+        run = team(traffic)
+        for part in range(5):
+            works(run, "north", range(0))
+            run.asked(f"{part}", says=f"next is part {part}")
+    assert not found_in(traffic, "handoff_loop")
+
+
+def test_a_handoff_to_an_agent_that_never_begins(traffic: Traffic) -> None:
+    for _ in range(20):
+        run = team(traffic)
+        with run.working("triage"):
+            run.call("transfer_to_billing_agent", {}, "ok")
+        works(run, "Billing Agent", range(2))
+    for _ in range(5):
+        with team(traffic).working("triage") as run:
+            run.call("transfer_to_billing_agent", {}, "ok")
+            run.asked("x", says="done")
+    (found,) = found_in(traffic, "orphan_delegation")
+    assert (found.subject.agent, found.impact.traces_affected) == ("triage", 5)
+
+
+def test_a_handoff_to_a_person_or_to_an_agent_nobody_sees_is_no_orphan(traffic: Traffic) -> None:
+    for _ in range(20):
+        with team(traffic).working("triage") as run:
+            run.call("transfer_to_human_agents", {}, "ok").call("transfer_to_mainframe", {}, "ok")
+    assert not found_in(traffic, "orphan_delegation")
+
+
+def test_a_worker_that_stops_in_the_middle(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(5):
+        run = team(traffic)
+        works(run, "south", range(2))
+        with run.working("north"):
+            run.call("search_web", {"q": run.trace_id}, "page")
+        run.asked("what is there?", says="I am done")
+    (found,) = found_in(traffic, "orphan_delegation")
+    assert (found.subject.agent, found.impact.traces_affected) == ("north", 5)
+
+
+def test_an_answer_that_is_not_waited_for(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(5):
+        run = team(traffic)
+        works(run, "south", range(2))
+        began = (run.now_ns - run._start_ns) / MS
+        with run.working("north", output="the north has been looked at"):
+            run.call("search_web", {"q": run.trace_id}, "page")
+            run.wait(9_000).asked("go on", says="the north has been looked at")
+        run.at(began + 2_000).asked("what is there?", says="I am done")
+    (found,) = found_in(traffic, "orphan_delegation")
+    assert (found.subject.agent, found.impact.traces_affected) == ("north", 5)
+
+
+def test_a_ticket_that_nobody_asks_for_again(traffic: Traffic) -> None:
+    asks = {"task": "find the reason and report back"}
+    for number in range(20):
+        run = team(traffic)
+        run.call("ask_digger", asks, f'{{"status": "accepted", "ticket": "t-77{number}"}}')
+        run.call("get_result", {"ticket": f"t-77{number}"}, "the reason")
+        run.asked("x", says="done")
+    for number in range(5):
+        run = team(traffic)
+        run.call("ask_digger", asks, f'{{"status": "accepted", "ticket": "t-88{number}"}}')
+        run.asked("x", says="done")
+    (found,) = found_in(traffic, "orphan_delegation")
+    assert (found.subject.tool, found.impact.traces_affected) == (None, 5)
+
+
+def test_a_message_that_is_taken_on_is_no_task(traffic: Traffic) -> None:
+    for number in range(20):
+        run = team(traffic)
+        result = f'{{"status": "accepted", "ticket": "t-88{number}"}}'
+        run.call("ask_courier", {"task": "notify the customer"}, result)
+    assert not found_in(traffic, "orphan_delegation")
+
+
+def test_fire_and_forget_is_no_orphan(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(8):
+        run = team(traffic)
+        works(run, "south", range(2))
+        with run.working("courier", output="the message about the order has been delivered"):
+            run.call("send_mail", {"to": run.trace_id}, "sent")
+        run.asked("what does south say?", says="I am done")
+    assert not found_in(traffic, "orphan_delegation")
+
+
+def waits(run: TeamRun, ms: float, before: str = "search_web", after: str = "search_web") -> None:
+    """A worker is idle between two calls."""
+    with run.working("north"):
+        run.tool(before, {"q": f"{run.trace_id} 1"}, "page 1").wait(ms)
+        run.tool(after, {"q": f"{run.trace_id} 2"}, "page 2").asked("go on", says="found")
+    run.asked("found", says="done")
+
+
+def test_an_agent_that_does_nothing_for_half_of_the_run(traffic: Traffic) -> None:
+    for number in range(20):
+        waits(team(traffic), 50 + number)
+    for _ in range(6):
+        waits(team(traffic), 20_000)
+    (found,) = found_in(traffic, "waiting")
+    assert (found.subject.agent, found.impact.traces_affected) == ("north", 6)
+    assert 115 < found.impact.seconds_wasted < 125
+
+
+@pytest.mark.parametrize("tool", ["request_approval", "ask_human"])
+def test_waiting_for_a_person_is_no_fault(traffic: Traffic, tool: str) -> None:
+    for number in range(20):
+        waits(team(traffic), 50 + number)
+    for _ in range(6):
+        waits(team(traffic), 20_000, before=tool)
+        waits(team(traffic), 20_000, after=tool)
+    assert not found_in(traffic, "waiting")
+
+
+def test_an_agent_that_always_waits_works_that_way(traffic: Traffic) -> None:
+    for _ in range(30):
+        waits(team(traffic), 20_000)
+    assert not found_in(traffic, "waiting")

@@ -1,0 +1,63 @@
+"""Answers that are cut off, and answers that end by themselves."""
+
+import pytest
+
+from halo_otel.model.finding import Severity
+from tests.analysis.conftest import Traffic, findings_in
+
+
+def test_final_answers_that_are_cut_off_are_told(traffic: Traffic) -> None:
+    traffic.healthy(20)
+    runs = [
+        traffic.run(outcome=None).turn(output_text="The report is", finish_reason="length")
+        for _ in range(6)
+    ]
+    (found,) = findings_in(traffic, "truncation")
+    assert found.traces == tuple(run.trace_id for run in runs)
+    assert found.severity is not Severity.INFO
+
+
+@pytest.mark.parametrize(
+    "text", ['{"items": [{"id": 1, "na', '```json\n{"a": [1, 2', '[{"a": 1}, {"b']
+)
+def test_json_without_its_end_is_cut_off(traffic: Traffic, text: str) -> None:
+    traffic.healthy(20)
+    for _ in range(6):
+        traffic.run(outcome=None).turn(output_text=text, output_text_chars=len(text))
+    assert findings_in(traffic, "truncation")
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ('{"a": 1}', {}),
+        ("```json\n[1, 2]\n```", {}),
+        ("[Note] this is no JSON", {}),
+        ('{"a": [1, 2', {"finish_reason": "stop"}),  # ends by itself: malformed, not cut
+        ('{"a": [1, 2', {"output_text_chars": 20_000}),  # cut by what recorded it
+        ('{"a": [1, 2', {"output_unknown": "truncated"}),
+        ("Done.", {"finish_reason": "stop"}),
+    ],
+)
+def test_answers_that_are_whole_or_unknown_are_left_alone(
+    traffic: Traffic, text: str, more: dict[str, object]
+) -> None:
+    traffic.healthy(20)
+    for _ in range(10):
+        columns: dict[str, object] = {"output_text_chars": len(text), **more}
+        traffic.run().turn(output_text=text, **columns)  # type: ignore[arg-type]
+    assert not findings_in(traffic, "truncation")
+
+
+def test_an_agent_that_goes_on_made_it_good(traffic: Traffic) -> None:
+    traffic.healthy(40)
+    for _ in range(4):
+        run = traffic.run().turn(output_text="Part one", finish_reason="length")
+        run.turn(output_text="and part two", finish_reason="stop")
+    assert all(one.severity is Severity.INFO for one in findings_in(traffic, "truncation"))
+
+
+def test_an_agent_that_is_always_cut_is_meant_to_be(traffic: Traffic) -> None:
+    for _ in range(30):
+        traffic.run(agent="classifier").turn(output_text="A", finish_reason="length")
+    assert not findings_in(traffic, "truncation")
