@@ -1,7 +1,7 @@
 # Everything a person or CI does here. `make` alone lists it.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench collector emission docs fmt lock emission-lock proto clean
+.PHONY: help demo test check bench eval collector emission docs fmt lock emission-lock proto clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,13 +36,16 @@ bench: $(PROTO) ## measure this machine; takes minutes
 	@.ci/collector/build >/dev/null
 	@for bench in tests/bench/*.py tests/analysis/eval_generated.py tests/analysis/eval_corpus.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
 
+eval: $(PROTO) ## how good the findings are, on generated traffic nobody tuned on and on real runs; takes minutes
+	$(BIN)/python tests/eval/run.py --report
+
 collector: ## build the pinned Collector for tests and demo, once, outside the checkout (needs Go)
 	@.ci/collector/build
 
 emission: $(DEV) ## install the SDKs that tests run, pinned, once, outside the checkout
 	@.ci/emission/build >/dev/null
 
-docs: $(PROTO) ## write the generated parts of the README
+docs: $(PROTO) ## write the generated documents: tables of the README, docs/detectors.md
 	$(BIN)/python .ci/docs.py
 
 fmt: $(DEV) ## format and mend what can be mended by a machine

@@ -1,12 +1,16 @@
-"""Writes the generated parts of the README; `make docs` runs it, tests/config checks the result."""
+"""Writes the generated documents; `make docs` runs it, tests/config and tests/analysis check the result."""
 
 from pathlib import Path
 
+from halo_otel.analysis import described
 from halo_otel.config.describe import markdown_table
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
 BEGIN, END = "<!-- configuration: begin -->\n", "<!-- configuration: end -->"
 
 before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
 _, _, after = rest.partition(END)
 README.write_text(f"{before}{BEGIN}{markdown_table()}{END}{after}", encoding="utf-8")
+(ROOT / "docs").mkdir(exist_ok=True)
+(ROOT / "docs" / "detectors.md").write_text(described.markdown(), encoding="utf-8")

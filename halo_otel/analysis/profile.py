@@ -24,7 +24,7 @@ SAMPLES_PER_TRACE: Final = 4
 _DURATIONS: Final = """
 with operation as (
   select t, s, service, agent, 'tool' as operation, tool as target, end_ns - start_ns as ns
-  from frame_call
+  from frame_call where not delegates  -- as long as the agent's work takes
   union all
   select t, s, service, agent, 'llm' as operation, coalesce(model, '') as target,
          end_ns - start_ns as ns

@@ -151,3 +151,21 @@ def test_a_shared_wrapper_or_shared_masks_make_no_shared_cause() -> None:
     names = [merged[("", text)][1] for text in texts]
     assert names[1] == names[2]
     assert len(set(names)) == 4
+
+
+def test_a_fallback_inside_a_call_that_works_made_it_good(traffic: Traffic) -> None:
+    for number in range(44):
+        run = traffic.run(session=f"s{number}")
+        run.call("get_rates", {"day": number}, f"rate {number}", ms=500)
+        if number % 11:
+            continue
+        inner = run._add(
+            "GET", "other", parent=str(run.span["span_id"]), ms=1, error_source="status"
+        )
+        inner |= {
+            "error_message": "503 upstream",
+            "start_ns": run.span["start_ns"],
+            "end_ns": run.span["end_ns"],
+        }
+    (finding,) = findings_in(traffic, "error")
+    assert finding.severity is Severity.INFO

@@ -87,3 +87,26 @@ def test_what_most_runs_meet_is_how_the_tool_is(traffic: Traffic) -> None:
         for step in range(4):  # every run has one long command among short ones
             run.call("shell", {"n": [number, step]}, "ok", ms=9000 if step == 3 else 100)
     assert not findings_in(traffic, "latency")
+
+
+def test_a_delegation_takes_as_long_as_the_work_it_asks_for(traffic: Traffic) -> None:
+    for number in range(80):
+        run = traffic.run(session=f"s{number}")
+        run.call(
+            "ask_lawyer",
+            {"case": number},
+            f"advice {number}",
+            ms=20_000 if number % 9 == 0 else 500,
+        )
+        run._add(
+            "invoke_agent lawyer",
+            "agent",
+            parent=str(run.span["span_id"]),
+            agent_name="lawyer",
+            ms=1,
+        )
+    assert not findings_in(traffic, "latency")
+    for row in traffic.rows:
+        if row["name"] == "invoke_agent lawyer":
+            row["span_kind"] = "other"
+    assert findings_in(traffic, "latency")

@@ -79,7 +79,7 @@ RESULT: Final[tuple[Source, ...]] = (
     MCP.at("mcp.response.value", payload, _TOOL),
     VERCEL.at("ai.toolCall.result", json_payload, _TOOL),
     PYDANTIC.at("tool_response", payload, _TOOL),
-    LANGFUSE.at("langfuse.observation.output", payload, _TOOL),
+    LANGFUSE.at("langfuse.observation.output", json_payload, _TOOL),
     MLFLOW.at("mlflow.spanOutputs", json_payload, _TOOL),
     LANGSMITH.at("gen_ai.completion", langsmith.tool_result, _TOOL),
     ADK.at("gcp.vertex.agent.tool_response", google_adk.tool_result, _TOOL),

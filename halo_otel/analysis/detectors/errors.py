@@ -49,6 +49,12 @@ success as (
   union all
   select t, agent, '' as target, max(start_ns) as start_ns
   from frame_turn where not failed group by all),
+-- An operation inside a call that succeeded all the same was handled there: a fallback that worked.
+handled as (
+  select distinct root.s from root join frame_call call
+    on root.t = call.t and root.tool = call.tool and root.agent = call.agent and not call.failed
+  where root.kind not in ('tool', 'retriever', 'llm', 'agent')
+    and root.start_ns >= call.start_ns and root.end_ns <= call.end_ns),
 spoken as (
   select root.s, turn.s as turn_s
   from root asof join frame_turn turn on root.t = turn.t and root.start_ns >= turn.end_ns
@@ -57,7 +63,7 @@ select root.t, root.service, root.agent, root.kind, root.target,
        coalesce(root.error_type, '') as error_type,
        halo_masked(halo_unwrapped(root.error_text)) as template, root.error_source as source,
        root.s, root.span_id, root.end_ns, root.resource_id, root.end_ns - root.start_ns as ns,
-       coalesce(success.start_ns >= root.end_ns, false) as recovered,
+       coalesce(success.start_ns >= root.end_ns, false) or handled.s is not null as recovered,
        coalesce(call.tokens, root.tokens, 0) as tokens,
        coalesce(call.cost, root.cost, 0.0) as cost, left(root.error_text, 160) as text,
        turn.span_id as turn_span_id, turn.end_ns as turn_end_ns, turn.resource_id as turn_resource,
@@ -66,6 +72,7 @@ from root
 left join success on root.t = success.t and root.agent = success.agent
   and root.target = success.target
 left join frame_call call on root.s = call.s
+left join handled on root.s = handled.s
 left join spoken on root.s = spoken.s
 left join frame_span turn on coalesce(call.turn_s, spoken.turn_s) = turn.s
 order by all

@@ -29,7 +29,7 @@ with threshold as (
          unnest($above_ns::double[]) as above_ns, unnest($place::integer[]) as place),
 operation as (
   select t, s, service, agent, 'tool' as operation, tool as target, end_ns - start_ns as ns
-  from frame_call
+  from frame_call where not delegates
   union all
   select t, s, service, agent, 'llm' as operation, coalesce(model, '') as target,
          end_ns - start_ns as ns

@@ -25,8 +25,8 @@ asked as (
   select *, row_number() over w as time, first_value(s) over w as original
   from epochs
   where effect in ('read', 'unknown') and not failed and sig is not null and obs is not null
-  window w as (partition by t, epoch, sig order by s)
-  qualify min(obs) over (partition by t, epoch, sig) = max(obs) over (partition by t, epoch, sig))
+  window w as (partition by t, agent, epoch, sig order by s)
+  qualify min(obs) over (partition by t, agent, epoch, sig) = max(obs) over (partition by t, agent, epoch, sig))
 select asked.t, asked.service, asked.agent, asked.tool, asked.s, span.span_id, span.end_ns,
        span.resource_id, original.span_id as original_span_id, original.end_ns as original_end_ns,
        original.resource_id as original_resource, asked.tokens, asked.cost, asked.work_ns

@@ -44,10 +44,12 @@ _TABLES: Final = (
     *spans.TABLES,
     *calls.TABLES,
     *texts.TABLES,
-    *flow.TABLES, *speech.TABLES,
+    *flow.TABLES,
+    *speech.TABLES,
     *offers.TABLES,
     *votes.TABLES,
-    *touches.TABLES, *idle.TABLES,
+    *touches.TABLES,
+    *idle.TABLES,
 )
 
 

@@ -44,6 +44,11 @@ inner_of as (
   from above join tools top on top.s = above.grandparent_s and top.own_tool = above.own_tool),
 lent as (
   select outer_s as s, max(arguments) as arguments, max(result) as result from inner_of group by all),
+delegating as (
+  select p as s from frame_span where kind = 'agent' and p is not null
+  union
+  select parent.p from frame_span span join frame_span parent on span.p = parent.s
+  where span.kind = 'agent' and parent.own_tool is null and parent.p is not null),
 effects as (
   select own_tool, halo_effect(own_tool) as effect, halo_handoff(own_tool) as handoff
   from (select distinct own_tool from tools)),
@@ -58,7 +63,7 @@ emitted as (
   from logical asof left join frame_turn turn
     on logical.t = turn.t and logical.agent = turn.agent and logical.start_ns >= turn.start_ns)
 select t, s, service, agent, own_tool as tool, start_ns, end_ns, failed, error_source, effect, handoff,
-       turn_s,
+       s in (from delegating) as delegates, turn_s,
        coalesce(turn_tokens, 0) // n as tokens, coalesce(turn_cost, 0.0) / n as cost,
        (end_ns - start_ns) + coalesce(turn_ns, 0) // n as work_ns,
        arguments is not null as arguments_known, result is not null or failed as result_known, unknown,

@@ -114,7 +114,9 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> None:
     """Make both tables from the relations `spans` and `arrivals`."""
     con.execute(_TRACES, {"traces": list(traces)})
     con.execute(_SPANS, _BOUNDS)
-    con.execute("create temp table frame_lineage (s integer, agent varchar, tool varchar, run integer)")
+    con.execute(
+        "create temp table frame_lineage (s integer, agent varchar, tool varchar, run integer)"
+    )
     con.execute(_DESCENT)
     if count(con, "frame_lineage") < count(con, "frame_span"):
         con.execute(_CUT_CYCLES)
