@@ -1,8 +1,8 @@
 """How many tokens comparable runs take: one histogram per root agent, mergeable, small.
 
-Two amounts are counted for each run: its tokens, and its tokens over those of its first prompt. A large
-task begins with a large prompt, so what is many times dearer in both is dear by its course, not by its
-task.
+Two amounts are counted for each run: its tokens, and its tokens for each thing it did and each piece of
+what it was asked. A large task asks for much or takes many different calls; what is many times dearer
+in both amounts is dear by its course, not by its task.
 """
 
 from collections import Counter
@@ -13,19 +13,25 @@ from typing import Final, NamedTuple
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.histogram import BUCKET_WIDTH, Histogram
 
-# A run's tokens, and its growth in thousandths of its first prompt.
-RUNS: Final = """
+# A run's tokens, and its rate: tokens for each different call (and the answer) and each `ASKED_CHARS` of
+# what was asked. What was not recorded counts as short.
+ASKED_CHARS: Final = 500
+RUNS: Final = f"""
 create or replace temp view run_tokens as
-select *, (tokens * 1000) // first_prompt as growth
-from (select t, arg_min(service, (p is not null, s)) as service, arg_min(agent, (p is not null, s)) as agent,
-             coalesce(sum(tokens), 0)::bigint as tokens,
-             arg_min(input_tokens, s) filter (kind = 'llm' and input_tokens > 0) as first_prompt
-      from frame_span group by t)
-"""
+with whole as (
+  select t, arg_min(service, (p is not null, s)) as service, arg_min(agent, (p is not null, s)) as agent,
+         coalesce(sum(tokens), 0)::bigint as tokens
+  from frame_span group by t),
+done as (select t, count(distinct coalesce(sig, s)) as calls from frame_call group by t),
+asked as (select t, arg_min(input_chars, s) as chars from frame_text where input_chars > 0 group by t)
+select whole.*, (tokens * 1000)
+         // ((coalesce(calls, 0) + 1) * (1 + coalesce(chars, 0) // {ASKED_CHARS})) as rate
+from whole left join done using (t) left join asked using (t)
+"""  # noqa: S608 our number
 _LEARN: Final = """
 select service, agent, floor(ln(tokens) / $width)::integer as bucket,
-       floor(ln(growth) / $width)::integer as growth_bucket, count(*) as n
-from run_tokens where tokens > 0 and growth > 0 group by all
+       floor(ln(rate) / $width)::integer as rate_bucket, count(*) as n
+from run_tokens where tokens > 0 and rate > 0 group by all
 """
 
 
@@ -38,10 +44,10 @@ class Root(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """Histograms of the tokens and of the growth of runs."""
+    """Histograms of the tokens and of the rate of runs."""
 
     tokens: Histogram = field(default_factory=dict)
-    growth: Histogram = field(default_factory=dict)
+    rate: Histogram = field(default_factory=dict)
 
 
 def learn(frame: Frame) -> dict[Root, Spending]:
@@ -49,11 +55,11 @@ def learn(frame: Frame) -> dict[Root, Spending]:
     frame.con.execute(RUNS)
     rows = frame.con.execute(_LEARN, {"width": BUCKET_WIDTH}).fetchall()
     counts: dict[Root, tuple[Counter[int], Counter[int]]] = {}
-    for service, agent, bucket, growth_bucket, n in rows:
-        tokens, growth = counts.setdefault(Root(service, agent), (Counter(), Counter()))
+    for service, agent, bucket, rate_bucket, n in rows:
+        tokens, rate = counts.setdefault(Root(service, agent), (Counter(), Counter()))
         tokens[bucket] += n
-        growth[growth_bucket] += n
-    return {root: Spending(tokens=a, growth=b) for root, (a, b) in counts.items()}
+        rate[rate_bucket] += n
+    return {root: Spending(tokens=a, rate=b) for root, (a, b) in counts.items()}
 
 
 def merge(parts: Iterable[Mapping[Root, Spending]]) -> dict[Root, Spending]:
@@ -61,7 +67,7 @@ def merge(parts: Iterable[Mapping[Root, Spending]]) -> dict[Root, Spending]:
     counts: dict[Root, tuple[Counter[int], Counter[int]]] = {}
     for part in parts:
         for root, spending in part.items():
-            tokens, growth = counts.setdefault(root, (Counter(), Counter()))
+            tokens, rate = counts.setdefault(root, (Counter(), Counter()))
             tokens.update(spending.tokens)
-            growth.update(spending.growth)
-    return {root: Spending(tokens=a, growth=b) for root, (a, b) in counts.items()}
+            rate.update(spending.rate)
+    return {root: Spending(tokens=a, rate=b) for root, (a, b) in counts.items()}

@@ -19,7 +19,10 @@ def spend(traffic: Traffic, count: int, prompt: float, turns: int, rng: random.R
         run = traffic.run()
         first = prompt * rng.lognormvariate(0, 0.2)
         for turn in range(turns):
-            run.turn(tokens=round(first * (1 + 0.1 * turn)))
+            chars = round(4 * prompt)
+            run.turn(
+                tokens=round(first * (1 + 0.1 * turn)), input_text="do this", input_text_chars=chars
+            )
 
 
 def test_runs_that_take_many_times_the_tokens_are_a_group(traffic: Traffic) -> None:
@@ -33,10 +36,19 @@ def test_runs_that_take_many_times_the_tokens_are_a_group(traffic: Traffic) -> N
     assert "dearest of 40 turns" in finding.evidence[0].note
 
 
-def test_large_tasks_are_dear_from_the_first_prompt_on(traffic: Traffic) -> None:
+def test_large_tasks_are_asked_for_at_length(traffic: Traffic) -> None:
     rng = random.Random(2)
     spend(traffic, 60, 1_000, 4, rng)
     spend(traffic, 8, 30_000, 4, rng)
+    assert told(traffic, "costly_runs") == []
+
+
+def test_runs_that_do_more_may_cost_more(traffic: Traffic) -> None:
+    for number in range(70):
+        run = traffic.run(session=f"s{number}")
+        for step in range(16 if number % 7 == 0 else 4):
+            run.turn(tokens=1_000 + 150 * step)
+            run.call("search", {"q": f"{number} {step}"}, f"found {number} {step}")
     assert told(traffic, "costly_runs") == []
 
 

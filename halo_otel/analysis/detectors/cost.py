@@ -1,8 +1,9 @@
 """Costly runs: part of an agent's runs take many times the tokens of the others (`analysis.modes`).
 
-A run counts when it lies in the upper mode of its agent's tokens *and* of its agent's growth (tokens
-over those of the first prompt): a large task is dear in the first and usual in the second. The upper
-mode matters when its median is at least twice the lower one and 5,000 tokens more.
+A run counts when it lies in the upper mode of its agent's tokens *and* of its agent's rate (tokens for
+each different call and each piece of what was asked, see `spending`): a large task is dear in the first
+and usual in the second. It must take at least four times the usual for each. The upper mode matters when its median is at least twice the lower one and
+5,000 tokens more.
 """
 
 from typing import Final, NamedTuple
@@ -20,16 +21,18 @@ from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 
 _RATIO_MIN: Final = 2.0
+# Context adds up: a run of twice the calls pays up to twice as much for each, and is healthy.
+_RATE_RATIO_MIN: Final = 4.0
 _EXCESS_TOKENS_MIN: Final = 5_000
 
 # The dearest turn of the run stands for it.
 _COSTLY: Final = """
 with threshold as (
   select unnest($service::varchar[]) as service, unnest($agent::varchar[]) as agent,
-         unnest($tokens::double[]) as tokens_above, unnest($growth::double[]) as growth_above),
+         unnest($tokens::double[]) as tokens_above, unnest($rate::double[]) as rate_above),
 costly as (
   select run.* from run_tokens run join threshold using (service, agent)
-  where run.tokens > tokens_above and run.growth > growth_above)
+  where run.tokens > tokens_above and run.rate > rate_above)
 select costly.t, costly.service, costly.agent, costly.tokens, count(*) as turns,
        arg_max(turn.s, (turn.tokens, -turn.s)) as s, max(turn.tokens)::bigint as turn_tokens,
        sum(turn.cost) as cost, list(turn.s order by turn.s) as spans
@@ -55,9 +58,9 @@ def costly_runs(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per run that is far dearer than its agent's others."""
     usual: dict[Root, tuple[Modes, Modes]] = {}
     for root, spending in sorted(profile.spending.items()):
-        tokens, growth = _dear(spending.tokens), modes(spending.growth)
-        if tokens and growth:
-            usual[root] = tokens, growth
+        tokens, rate = _dear(spending.tokens), modes(spending.rate)
+        if tokens and rate:
+            usual[root] = tokens, rate
     if not usual:
         return []
     frame.con.execute(RUNS)
@@ -65,7 +68,7 @@ def costly_runs(frame: Frame, profile: Profile) -> list[Hit]:
         "service": [root.service for root in usual],
         "agent": [root.agent for root in usual],
         "tokens": [tokens.above for tokens, _ in usual.values()],
-        "growth": [growth.above for _, growth in usual.values()],
+        "rate": [max(rate.above, _RATE_RATIO_MIN * rate.lower) for _, rate in usual.values()],
     }
     runs = [_Run._make(row) for row in frame.con.execute(_COSTLY, parameters).fetchall()]
     spans = frame.con.execute(_SPANS, {"s": [run.s for run in runs]}).fetchall()

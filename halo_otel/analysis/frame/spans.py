@@ -41,9 +41,11 @@ with narrow as (
          case when coalesce(w.input_tokens, w.output_tokens) is not null
               then least(coalesce(w.input_tokens, 0), $tokens_max)
                    + least(coalesce(w.output_tokens, 0), $tokens_max) end as tokens,
-         least(w.input_tokens + case when w.cache_accounting = 'beside' then
-               least(coalesce(w.cache_read_tokens, 0), $tokens_max)
-               + least(coalesce(w.cache_write_tokens, 0), $tokens_max) else 0 end, $tokens_max) as input_tokens, w.tool_result_chars as result_chars,
+         case when w.input_tokens is not null then least(
+           w.input_tokens + case when w.cache_accounting = 'beside'
+             then least(coalesce(w.cache_read_tokens, 0), $tokens_max)
+                  + least(coalesce(w.cache_write_tokens, 0), $tokens_max) else 0 end,
+           $tokens_max) end as input_tokens, w.tool_result_chars as result_chars,
          w.cost, w.status_code, w.dialects,
          w.handoff_target is not null as hands_off, left(w.handoff_target, 200) as handoff_target,
          case when w.span_kind = 'llm' then coalesce(w.input_text, w.output_text) is null end as wordless,
