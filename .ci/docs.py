@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from halo_otel.analysis import described
+from halo_otel.analysis.claims import described
 from halo_otel.config.describe import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]

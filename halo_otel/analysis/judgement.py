@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from halo_otel.analysis.hit import Group, Hit
+from halo_otel.analysis.claims.hit import Group, Hit
 from halo_otel.model.span import SpanId, TraceId
 
 

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import folding, origins, outcome
+from halo_otel.analysis.causality import origins, outcome
+from halo_otel.analysis.claims import folding
+from halo_otel.analysis.claims.hit import Group, Hit
 from halo_otel.analysis.detectors import DETECTORS
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Group, Hit
 from halo_otel.analysis.judgement import Asked, Judgement, Work
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.span import TraceId
 
 # Claims about the same spans: the first of these keeps them.

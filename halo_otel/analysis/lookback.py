@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.profile import Profile, merge
+from halo_otel.analysis.usual.profile import Profile, merge
 from halo_otel.model.span import TraceId
 
 

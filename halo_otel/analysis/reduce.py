@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from halo_otel.analysis import cohorts, folding, outcome, policy
-from halo_otel.analysis.causes import EDGES
+from halo_otel.analysis import cohorts
+from halo_otel.analysis.causality import outcome
+from halo_otel.analysis.causality.causes import EDGES
+from halo_otel.analysis.claims import folding, policy
+from halo_otel.analysis.claims.gate import assess, harm
+from halo_otel.analysis.claims.gathering import gather
+from halo_otel.analysis.claims.pattern import Assessment
+from halo_otel.analysis.claims.ranking import rank
+from halo_otel.analysis.claims.wording import TEXT_CHARS_MAX, Sentences, plain
 from halo_otel.analysis.detectors import BY_NAME, DETECTORS
-from halo_otel.analysis.gate import assess, harm
-from halo_otel.analysis.gathering import gather
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.ranking import rank
-from halo_otel.analysis.wording import TEXT_CHARS_MAX, Sentences, plain
 from halo_otel.config import sections
 from halo_otel.model.finding import Effect, Evidence, Finding, Role, RootCause
 from halo_otel.model.report import Abstention, Coverage

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from halo_otel.analysis import frame, profile
+from halo_otel.analysis import frame
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.reduce import reduce
+from halo_otel.analysis.usual import profile
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
 from halo_otel.errors import NotFound

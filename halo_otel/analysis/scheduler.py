@@ -12,9 +12,9 @@ memory is rebuilt after a restart by the first run, which judges the whole lookb
 from dataclasses import dataclass
 from typing import Final
 
+from halo_otel.analysis.claims.statistics import wilson
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.run import Run, extend
-from halo_otel.analysis.statistics import wilson
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
 from halo_otel.selfobs import Counters

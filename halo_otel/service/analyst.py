@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from halo_otel.analysis.change.watch import PAST_NS, Watch, Watched, merged
-from halo_otel.analysis.exposure import exposed
+from halo_otel.analysis.claims.exposure import exposed
+from halo_otel.analysis.goals.tree import goal_tree, session_tree
 from halo_otel.analysis.run import Run
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
-from halo_otel.analysis.tree import goal_tree, session_tree
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config import sections
 from halo_otel.errors import HaloError

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from halo_otel.analysis.goals.tree import goal_tree, session_tree
 from halo_otel.analysis.run import analyse
-from halo_otel.analysis.tree import goal_tree, session_tree
 from halo_otel.config import sections
 from halo_otel.errors import NotFound
 from halo_otel.importers.files import OnBad

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from halo_otel.analysis import frame, profile
+from halo_otel.analysis import frame
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
 from halo_otel.analysis.run import analyse
+from halo_otel.analysis.usual import profile
 from halo_otel.config import sections
 from halo_otel.model.finding import Finding
 from halo_otel.model.report import Report

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script, too
 
-from halo_otel.analysis import outcome
+from halo_otel.analysis.causality import outcome
 from halo_otel.analysis.judgement import Judgement
 from tests.analysis.eval_corpus import CORPUS, spans
 from tests.analysis.eval_windows import judged

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from halo_otel.analysis import frame, profile
+from halo_otel.analysis import frame
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
 from halo_otel.analysis.run import analyse
+from halo_otel.analysis.usual import profile
 from halo_otel.config.sections import Analysis
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.finding import Finding, Severity

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halo_otel.analysis.causes import fisher
+from halo_otel.analysis.causality.causes import fisher
 from halo_otel.model.finding import Finding, Role, Severity
 from tests.analysis.conftest import Traffic, findings_in
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halo_otel.analysis.change.compare import Compared, compare_reports, compare_views
-from halo_otel.analysis.inference import (
+from halo_otel.analysis.causality.inference import (
     adjusted_p,
     beta_binomial,
     beta_binomial_tails,
@@ -20,6 +19,7 @@ from halo_otel.analysis.inference import (
     ratio_of_levels,
     risk_ratio,
 )
+from halo_otel.analysis.change.compare import Compared, compare_reports, compare_views
 from halo_otel.config import sections
 from halo_otel.model.comparison import Change, FindingChange
 from halo_otel.model.finding import Severity, Status

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from halo_otel.analysis import described
-from halo_otel.analysis.detector import Detector
+from halo_otel.analysis.claims import described
+from halo_otel.analysis.claims.detector import Detector
 from halo_otel.analysis.detectors import BY_NAME, DETECTORS
 from halo_otel.config.sections import Analysis
 from halo_otel.model.explained import EXPLAINED, Explanation

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halo_otel.analysis import templates
+from halo_otel.analysis.claims import templates
 from halo_otel.analysis.frame import signatures
 from halo_otel.model.finding import Role, Severity
 from tests.analysis.conftest import Traffic, findings_in, view_of

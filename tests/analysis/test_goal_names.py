@@ -3,7 +3,7 @@
 import pytest
 
 from halo_otel.analysis.goals import names
-from halo_otel.analysis.tree import goal_tree
+from halo_otel.analysis.goals.tree import goal_tree
 from tests.analysis.conftest import Traffic, view_of
 
 

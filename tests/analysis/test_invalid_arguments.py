@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from halo_otel.analysis import complaints, schemas, tooluse
-from halo_otel.analysis.schemas import Kind
-from halo_otel.analysis.tooluse import SHAPES_MAX, Tool, ToolUse, Use
+from halo_otel.analysis.usual import tooluse
+from halo_otel.analysis.usual.tooluse import SHAPES_MAX, Tool, ToolUse, Use
+from halo_otel.analysis.wrongcalls import complaints, schemas
+from halo_otel.analysis.wrongcalls.schemas import Kind
 from halo_otel.model.finding import Finding, Severity
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View

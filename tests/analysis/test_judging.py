@@ -1,7 +1,7 @@
 """Judging survives what senders claim."""
 
+from halo_otel.analysis.goals.tree import goal_tree
 from halo_otel.analysis.run import analyse
-from halo_otel.analysis.tree import goal_tree
 from halo_otel.config import sections
 from tests.analysis.conftest import Traffic, view_of
 

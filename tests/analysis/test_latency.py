@@ -6,7 +6,7 @@ import random
 import pytest
 
 from halo_otel.analysis.detectors.latency import slow_mode
-from halo_otel.analysis.histogram import BUCKET_WIDTH
+from halo_otel.analysis.usual.histogram import BUCKET_WIDTH
 from tests.analysis.conftest import Traffic, findings_in
 
 

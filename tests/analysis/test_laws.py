@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halo_otel.analysis import frame, profile
+from halo_otel.analysis import frame
+from halo_otel.analysis.claims.hit import Group
+from halo_otel.analysis.claims.statistics import risk_ratio_low, wilson
+from halo_otel.analysis.claims.wording import plain, quoted
 from halo_otel.analysis.detectors import DETECTORS
-from halo_otel.analysis.hit import Group
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
-from halo_otel.analysis.profile import Profile
 from halo_otel.analysis.reduce import reduce
-from halo_otel.analysis.statistics import risk_ratio_low, wilson
-from halo_otel.analysis.wording import plain, quoted
+from halo_otel.analysis.usual import profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.config import sections
 from halo_otel.model.finding import Finding
 from tests.analysis.conftest import START_NS, Row, Traffic, findings_in, report_on, view_of

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from halo_otel.analysis.goals.tree import goal_tree
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.run import Run, extend
-from halo_otel.analysis.tree import goal_tree
 from halo_otel.config import sections
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.span import LogRecord, Resource, Scope, Span, SpanId, TraceId

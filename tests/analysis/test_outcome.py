@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halo_otel.analysis import outcome
+from halo_otel.analysis.causality import outcome
 from halo_otel.analysis.judgement import Judgement
 from tests.analysis.conftest import Run, Traffic, judged
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from halo_otel.analysis.goals import names
-from halo_otel.analysis.tree import goal_trees
+from halo_otel.analysis.goals.tree import goal_trees
 from halo_otel.clock import NS_PER_S
 from halo_otel.demo.applications import APPLICATIONS
 from halo_otel.demo.dialects import Dialect

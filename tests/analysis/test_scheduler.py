@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from halo_otel.analysis.exposure import exposed
+from halo_otel.analysis.claims.exposure import exposed
 from halo_otel.analysis.scheduler import Scheduler
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections

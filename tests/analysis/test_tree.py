@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from halo_otel.analysis.goals import names
 from halo_otel.analysis.goals.spans import COLUMNS, Spans
-from halo_otel.analysis.tree import goal_tree, goal_trees, grow, session_tree
+from halo_otel.analysis.goals.tree import goal_tree, goal_trees, grow, session_tree
 from halo_otel.model.facts import SpanKind
 from halo_otel.model.goal import GoalNode, Level, Verdict
 from halo_otel.model.span import TraceId

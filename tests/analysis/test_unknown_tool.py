@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from halo_otel.analysis import complaints
-from halo_otel.analysis.offered import same
+from halo_otel.analysis.wrongcalls import complaints
+from halo_otel.analysis.wrongcalls.offered import same
 from halo_otel.model.finding import Finding, Severity
 from tests.analysis.conftest import Row, Traffic, findings_in
 

@@ -1,8 +1,9 @@
 """Tokens and cost count once, whoever states them again (conventions §7.5)."""
 
-from halo_otel.analysis import frame, profile
+from halo_otel.analysis import frame
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
+from halo_otel.analysis.usual import profile
 from tests.analysis.conftest import Run, Traffic, view_of
 
 

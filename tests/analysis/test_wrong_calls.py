@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from halo_otel.analysis import frame, profile
+from halo_otel.analysis import frame
 from halo_otel.analysis.detectors import BY_NAME
+from halo_otel.analysis.usual import profile
 from halo_otel.model.finding import Severity
 from tests.analysis.conftest import Row, Traffic, report_on, view_of
 

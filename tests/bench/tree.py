@@ -13,7 +13,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from halo_otel.analysis.tree import goal_trees
+from halo_otel.analysis.goals.tree import goal_trees
 from halo_otel.model.goal import GoalNode
 from halo_otel.service.loading import load
 from halo_otel.window.single import SingleWindow

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from halo_otel.analysis.tree import goal_tree
+from halo_otel.analysis.goals.tree import goal_tree
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.journal import Frame
 from halo_otel.journal.frame import FrameKind

@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from halo_otel.analysis import cohorts, frame, gathering, outcome, profile
+from halo_otel.analysis import cohorts, frame
+from halo_otel.analysis.causality import outcome
 from halo_otel.analysis.change import metrics
 from halo_otel.analysis.change.metrics import FAILURES
 from halo_otel.analysis.change.telling import regression, whose
 from halo_otel.analysis.change.verdicts import Pair, changes
-from halo_otel.analysis.hit import EVERYTHING, Group
+from halo_otel.analysis.claims import gathering
+from halo_otel.analysis.claims.hit import EVERYTHING, Group
+from halo_otel.analysis.claims.pattern import Exposure, Pattern
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
-from halo_otel.analysis.pattern import Exposure, Pattern
 from halo_otel.analysis.reduce import Reduced, reduce
 from halo_otel.analysis.run import newest, resources_of, summed_up
+from halo_otel.analysis.usual import profile
 from halo_otel.config import sections
 from halo_otel.model.comparison import Change, Comparison, MetricChange, Sight
 from halo_otel.model.finding import Finding, Status, Subject

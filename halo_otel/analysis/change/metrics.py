@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-from halo_otel.analysis.change.verdicts import EXCESS_MIN, LEVEL
-from halo_otel.analysis.inference import (
+from halo_otel.analysis.causality.inference import (
     adjusted_p,
     difference,
     fisher_both,
     mann_whitney,
     ratio_of_levels,
 )
+from halo_otel.analysis.change.verdicts import EXCESS_MIN, LEVEL
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.clock import NS_PER_S
 from halo_otel.model.comparison import Change, MetricChange

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, NamedTuple
 
+from halo_otel.analysis.causality.inference import adjusted_p, beta_binomial, beta_binomial_tails
 from halo_otel.analysis.change.verdicts import EXCESS_MIN, RATIO_MIN
-from halo_otel.analysis.inference import adjusted_p, beta_binomial, beta_binomial_tails
 from halo_otel.model.cell import CellCount, Trend
 
 WARM_UP: Final = 20  # windows of a past; fewer say little about how a rate varies (§1.7)

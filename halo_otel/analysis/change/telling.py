@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from halo_otel.analysis.claims.wording import plain, quoted
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.wording import plain, quoted
 from halo_otel.model.finding import (
     Effect,
     Evidence,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from halo_otel.analysis.inference import adjusted_p, fisher_both, risk_ratio
+from halo_otel.analysis.causality.inference import adjusted_p, fisher_both, risk_ratio
 from halo_otel.model.comparison import Change, FindingChange, Sight
 from halo_otel.model.finding import Effect, Finding
 

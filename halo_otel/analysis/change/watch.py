@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from halo_otel.analysis.causality.inference import risk_ratio
 from halo_otel.analysis.change.monitor import Count, Monitor, Standing
 from halo_otel.analysis.change.telling import regression, whose
-from halo_otel.analysis.exposure import at_work
-from halo_otel.analysis.inference import risk_ratio
+from halo_otel.analysis.claims.exposure import at_work
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.run import Run
 from halo_otel.clock import NS_PER_S, rfc3339

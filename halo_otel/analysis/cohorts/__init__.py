@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from halo_otel.analysis import origins
+from halo_otel.analysis.causality import origins
 from halo_otel.analysis.cohorts.mining import SUPPORT_MIN, mine
 from halo_otel.analysis.cohorts.outcomes import OUTCOMES
 from halo_otel.analysis.cohorts.telling import tell

@@ -17,7 +17,7 @@ from itertools import combinations
 from random import Random
 from typing import Final, TypeAlias
 
-from halo_otel.analysis.inference import Estimate, fisher, risk_ratio
+from halo_otel.analysis.causality.inference import Estimate, fisher, risk_ratio
 
 Condition: TypeAlias = tuple[str, str]  # attribute, value
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from halo_otel.analysis import origins
+from halo_otel.analysis.causality import origins
 from halo_otel.analysis.cohorts.mining import SUPPORT_MIN, Case
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.clock import NS_PER_S

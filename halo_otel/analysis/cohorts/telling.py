@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from halo_otel.analysis import origins
+from halo_otel.analysis.causality import origins
+from halo_otel.analysis.causality.inference import ratio_of_levels
+from halo_otel.analysis.claims.statistics import wilson
+from halo_otel.analysis.claims.wording import plain, quoted
 from halo_otel.analysis.cohorts.mining import Cohort, Condition
 from halo_otel.analysis.cohorts.outcomes import FAILING, Outcome, seconds
-from halo_otel.analysis.inference import ratio_of_levels
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.statistics import wilson
-from halo_otel.analysis.wording import plain, quoted
 from halo_otel.model.finding import (
     Effect,
     Evidence,

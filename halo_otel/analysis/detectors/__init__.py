@@ -8,7 +8,7 @@ further up keeps them: a retry storm is not also told as a loop or as a redundan
 from collections.abc import Mapping
 from typing import Final
 
-from halo_otel.analysis.detector import Detector
+from halo_otel.analysis.claims.detector import Detector
 from halo_otel.analysis.detectors.cacheable import CACHEABLE_CALL
 from halo_otel.analysis.detectors.cascade import CASCADE
 from halo_otel.analysis.detectors.context_growth import CONTEXT_GROWTH

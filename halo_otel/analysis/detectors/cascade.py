@@ -8,14 +8,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from halo_otel.analysis import causes, wording
-from halo_otel.analysis.causes import EDGES, Edge, Failure
-from halo_otel.analysis.course import Step
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.causality import causes
+from halo_otel.analysis.causality.causes import EDGES, Edge, Failure
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.course import Step
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

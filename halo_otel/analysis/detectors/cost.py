@@ -8,15 +8,15 @@ and usual in the second. It must take at least four times the usual for each. Th
 
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import wording
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.histogram import Histogram
-from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.modes import Modes, modes
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.spending import RUNS, Root
+from halo_otel.analysis.usual.histogram import Histogram
+from halo_otel.analysis.usual.modes import Modes, modes
+from halo_otel.analysis.usual.profile import Profile
+from halo_otel.analysis.usual.spending import RUNS, Root
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

@@ -11,12 +11,13 @@ forget is no fault. Where most good runs look so it is how the telemetry is, or 
 
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import resources, wording
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.teams import resources
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
 _NOT_BEGUN: Final = r"""

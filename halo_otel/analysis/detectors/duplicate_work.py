@@ -9,12 +9,13 @@ what the second agent does. Where most good runs do so it is meant: a checker ch
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import resources, wording
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import EVERYTHING, Grade, Group, Hit, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.teams import resources
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
 _COPIES_MIN: Final = 2  # one is a shared look-up

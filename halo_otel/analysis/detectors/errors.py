@@ -2,19 +2,19 @@
 
 detectors.md §1.1: blame the deepest failed span of an ancestor chain, since most exceptions are
 recorded again by every ancestor; prefer `exception.type`; unwrap; mask. The masked templates of all
-traces meet in `halo_otel.analysis.templates`.
+traces meet in `halo_otel.analysis.claims.templates`.
 """
 
 import re
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import wording
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

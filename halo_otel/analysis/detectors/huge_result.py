@@ -9,12 +9,13 @@ the prompt ten times what it was.
 
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import extent, wording
-from halo_otel.analysis.detector import Detector, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual import extent
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

@@ -8,12 +8,12 @@ the operator's to switch on, or were switched off on purpose: then the finding i
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import capture, wording
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims import capture, wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

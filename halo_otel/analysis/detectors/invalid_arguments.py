@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import complaints, schemas, wording
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.offered import Offered
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.schemas import Kind, Schema, Violation
-from halo_otel.analysis.tooluse import Tool, ToolUse, Use
+from halo_otel.analysis.usual.profile import Profile
+from halo_otel.analysis.usual.tooluse import Tool, ToolUse, Use
+from halo_otel.analysis.wrongcalls import complaints, schemas
+from halo_otel.analysis.wrongcalls.offered import Offered
+from halo_otel.analysis.wrongcalls.schemas import Kind, Schema, Violation
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

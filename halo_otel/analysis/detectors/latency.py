@@ -6,14 +6,14 @@ It matters to a person when its median is at least twice the fast one and 100 ms
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import wording
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.histogram import Histogram
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.modes import Modes, modes
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.histogram import Histogram
+from halo_otel.analysis.usual.modes import Modes, modes
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.clock import NS_PER_MS
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId

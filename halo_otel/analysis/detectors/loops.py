@@ -11,12 +11,12 @@ OpenAI SDK 1 + 2), and a storm that finally succeeds must be twice as long to co
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import wording
-from halo_otel.analysis.detector import Detector, Habit, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

@@ -9,12 +9,12 @@ correctly. A call that works between two refusals makes them two sub-goals.
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import phrases, wording
-from halo_otel.analysis.detector import Detector, Habit, Nature
+from halo_otel.analysis.claims import phrases, wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Nature
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import outcome, wording
-from halo_otel.analysis.causes import fisher
-from halo_otel.analysis.course import ANSWER, STEPS, Course, Step, Task
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.causality import outcome
+from halo_otel.analysis.causality.causes import fisher
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.course import ANSWER, STEPS, Course, Step, Task
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

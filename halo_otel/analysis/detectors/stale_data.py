@@ -11,13 +11,14 @@ services saw within the skew of their clocks.
 import json
 from typing import Any, Final, NamedTuple
 
-from halo_otel.analysis import resources, wording
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.resources import SKEW_NS, Told
+from halo_otel.analysis.teams import resources
+from halo_otel.analysis.teams.resources import SKEW_NS, Told
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
 # A later reading that is up to date makes an old one harmless unless the agent has acted in between.

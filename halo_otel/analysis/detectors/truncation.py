@@ -9,12 +9,12 @@ most of its successful runs is meant to be (one-token classifiers).
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import wording
-from halo_otel.analysis.detector import Detector, Habit, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Habit, Nature
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

@@ -16,14 +16,15 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import told, wording
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.pattern import Assessment
+from halo_otel.analysis.claims.statistics import risk_ratio_low
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit, Spot, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.statistics import risk_ratio_low
-from halo_otel.analysis.tooluse import References, Tool, ToolUse
+from halo_otel.analysis.usual.profile import Profile
+from halo_otel.analysis.usual.tooluse import References, Tool, ToolUse
+from halo_otel.analysis.wrongcalls import told
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import resources, wording
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import EVERYTHING, Grade, Group, Hit, Waste
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.teamwork import Member, idle_ns
+from halo_otel.analysis.teams import resources
+from halo_otel.analysis.teams.teamwork import Member, idle_ns
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
 _SHARE_MIN: Final = 0.2

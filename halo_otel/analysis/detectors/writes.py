@@ -12,13 +12,14 @@ versions that they build on, those decide.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from halo_otel.analysis import resources, wording
-from halo_otel.analysis.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims import wording
+from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Group, Hit
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Grade, Group, Hit
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.resources import Told
+from halo_otel.analysis.teams import resources
+from halo_otel.analysis.teams.resources import Told
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.clock import NS_PER_S
 from halo_otel.model.finding import Role, Subject
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from halo_otel.analysis.wording import plain
+from halo_otel.analysis.claims.wording import plain
 
 CHARS_MAX: Final = 80
 _PURPOSE_CHARS_MAX: Final = 39  # of a tool, and of its argument

@@ -7,7 +7,7 @@ from typing import Final, overload
 from halo_otel.analysis.goals.growth import Drafts
 from halo_otel.analysis.goals.shape import Shape
 from halo_otel.analysis.goals.spans import Spans
-from halo_otel.analysis.verdicts import Judged
+from halo_otel.analysis.goals.verdicts import Judged
 from halo_otel.model.facts import SpanKind
 from halo_otel.model.goal import GoalNode, Level
 from halo_otel.model.span import SpanId, TraceId

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from halo_otel.analysis import causes
+from halo_otel.analysis.causality import causes
+from halo_otel.analysis.claims.hit import Hit
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Hit
 from halo_otel.analysis.judgement import Judgement, Link
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Severity
 
 SAME: Final = "same"  # the edge between two claims about one call

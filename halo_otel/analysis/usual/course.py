@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from halo_otel.analysis.causality.outcome import Votes
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.outcome import Votes
 
 ANSWER: Final = "(answer)"
 

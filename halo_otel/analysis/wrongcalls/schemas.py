@@ -20,7 +20,7 @@ import duckdb
 import orjson
 
 from halo_otel.agentspan.definitions import definitions
-from halo_otel.analysis.tooluse import Shapes, Use
+from halo_otel.analysis.usual.tooluse import Shapes, Use
 
 SIMILAR_MIN: Final = 0.85  # Jaro-Winkler from which a name is a misspelling of another (§1.4a)
 OK_RATE_BAD: Final = 0.05  # members whose calls succeed less often are no members (§1.4b)

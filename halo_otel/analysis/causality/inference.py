@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from halo_otel.analysis.statistics import Z95, wilson
+from halo_otel.analysis.claims.statistics import Z95, wilson
 
 _PAIRS_SIDE_MAX: Final = 500  # values per side of a Hodges–Lehmann estimate: 250 000 pairs, 0.1 s
 

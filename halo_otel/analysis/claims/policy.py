@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from halo_otel.analysis.detector import Detector
+from halo_otel.analysis.claims.detector import Detector
 from halo_otel.analysis.detectors import BY_NAME
 from halo_otel.config import sections
 from halo_otel.model.finding import Finding, Severity

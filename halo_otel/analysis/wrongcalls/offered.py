@@ -9,9 +9,9 @@ what the server calls `tool`, models write `functions.tool`, frameworks `server.
 import re
 from typing import Final
 
-from halo_otel.analysis import schemas
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.schemas import Schema
+from halo_otel.analysis.wrongcalls import schemas
+from halo_otel.analysis.wrongcalls.schemas import Schema
 
 _SEPARATOR: Final = re.compile(r"__|[.:/]")
 

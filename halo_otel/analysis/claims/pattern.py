@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from halo_otel.analysis.hit import Hit
+from halo_otel.analysis.claims.hit import Hit
 from halo_otel.model.finding import Impact, Severity
 
 REPEATS_KEPT: Final = 2  # repeats beyond two are counted as two

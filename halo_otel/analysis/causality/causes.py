@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis.course import Fall, Step
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.profile import Profile
+from halo_otel.analysis.usual.course import Fall, Step
+from halo_otel.analysis.usual.profile import Profile
 
 _NEEDS_SHARE: Final = 0.8
 _NEEDS_RUNS_MIN: Final = 10

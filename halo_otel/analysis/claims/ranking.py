@@ -11,9 +11,9 @@ import heapq
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from halo_otel.analysis.gate import harm
+from halo_otel.analysis.claims.gate import harm
+from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.pattern import Assessment
 
 _Harm: TypeAlias = tuple[int, str]  # place of the trace, kind of harm
 

@@ -7,7 +7,7 @@ same as not there: a pattern may be below the gate this time, or beyond `analysi
 from collections.abc import Iterable, Iterator, Mapping
 
 from halo_otel.analysis import cohorts
-from halo_otel.analysis.hit import Group
+from halo_otel.analysis.claims.hit import Group
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.run import Run
 from halo_otel.model.finding import Subject

@@ -22,7 +22,7 @@ from halo_otel.analysis.goals.growth import Growth
 from halo_otel.analysis.goals.nodes import GoalTree
 from halo_otel.analysis.goals.shape import Shape, shape
 from halo_otel.analysis.goals.spans import Spans, read
-from halo_otel.analysis.verdicts import judge
+from halo_otel.analysis.goals.verdicts import judge
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.span import TraceId
 from halo_otel.window.view import View

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from halo_otel.analysis.pattern import Assessment
+from halo_otel.analysis.claims.pattern import Assessment
 
 NAME_CHARS_MAX: Final = 60
 TEXT_CHARS_MAX: Final = 120

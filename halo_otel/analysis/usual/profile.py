@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from halo_otel.analysis import course, extent, popular, spending, teamwork, tooluse
-from halo_otel.analysis.extent import Extent
+from halo_otel.analysis.claims.hit import Group
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.histogram import BUCKET_WIDTH, Histogram
-from halo_otel.analysis.hit import Group
-from halo_otel.analysis.popular import Popular
-from halo_otel.analysis.spending import Root, Spending
+from halo_otel.analysis.teams import teamwork
+from halo_otel.analysis.usual import course, extent, popular, spending, tooluse
+from halo_otel.analysis.usual.extent import Extent
+from halo_otel.analysis.usual.histogram import BUCKET_WIDTH, Histogram
+from halo_otel.analysis.usual.popular import Popular
+from halo_otel.analysis.usual.spending import Root, Spending
 
 SAMPLES_PER_TRACE: Final = 4
 

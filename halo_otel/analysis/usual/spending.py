@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.histogram import BUCKET_WIDTH, Histogram
+from halo_otel.analysis.usual.histogram import BUCKET_WIDTH, Histogram
 
 # A run's tokens, and its rate: tokens for each different call (and the answer) and each `ASKED_CHARS` of
 # what was asked. What was not recorded counts as short.

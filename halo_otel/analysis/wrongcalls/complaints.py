@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from halo_otel.analysis.schemas import Kind
+from halo_otel.analysis.wrongcalls.schemas import Kind
 
 _NAME: Final = r"[`'\"]?([A-Za-z_][\w.-]{0,63})"
 _NOUN: Final = r"(?:keyword argument|argument|parameter|param|field|property|input|key|option)s?"

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, cast
 
+from halo_otel.analysis.claims.hit import Spot
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.frame.touches import BASE_NAMES
-from halo_otel.analysis.hit import Spot
 from halo_otel.model.finding import Role
 from halo_otel.model.span import SpanId
 

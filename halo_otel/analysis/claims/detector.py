@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from halo_otel.analysis.claims.hit import Hit
+from halo_otel.analysis.claims.pattern import Assessment
+from halo_otel.analysis.claims.wording import Sentences
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.hit import Hit
-from halo_otel.analysis.pattern import Assessment
-from halo_otel.analysis.profile import Profile
-from halo_otel.analysis.wording import Sentences
+from halo_otel.analysis.usual.profile import Profile
 
 
 class Nature(StrEnum):

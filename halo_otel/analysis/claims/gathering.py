@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from halo_otel.analysis import templates
-from halo_otel.analysis.hit import ANY_AGENT, EVERYTHING, Group, Hit
+from halo_otel.analysis.claims import templates
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Group, Hit
+from halo_otel.analysis.claims.pattern import REPEATS_KEPT, Exposure, Pattern
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.pattern import REPEATS_KEPT, Exposure, Pattern
 from halo_otel.model.finding import fingerprint
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
 from halo_otel.analysis.detectors import BY_NAME, DETECTORS
 from halo_otel.model.explained import EXPLAINED, Explanation
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from halo_otel.analysis.histogram import BUCKET_WIDTH, Histogram, middle
+from halo_otel.analysis.usual.histogram import BUCKET_WIDTH, Histogram, middle
 
 _COUNT_MIN: Final = 30
 _UPPER_COUNT_MIN: Final = 3

@@ -11,13 +11,13 @@ one trace, or an unrecovered fault in a window of fewer than 30 traces, where no
 from collections.abc import Sequence
 from typing import Final
 
-from halo_otel.analysis import policy
-from halo_otel.analysis.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims import policy
+from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
+from halo_otel.analysis.claims.hit import Grade, Hit
+from halo_otel.analysis.claims.pattern import Assessment, Pattern
+from halo_otel.analysis.claims.statistics import risk_ratio_low, wilson
 from halo_otel.analysis.detectors import BY_NAME
-from halo_otel.analysis.hit import Grade, Hit
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.pattern import Assessment, Pattern
-from halo_otel.analysis.statistics import risk_ratio_low, wilson
 from halo_otel.config import sections
 from halo_otel.model.finding import Impact, Severity
 
