@@ -180,3 +180,34 @@ def test_waste_does_not_count_what_one_run_has_to_ask(traffic: Traffic) -> None:
     ask(traffic, 40)
     (finding,) = told(traffic, "cacheable_call")
     assert finding.impact.seconds_wasted < 40 * 900 * MS / 1e9
+
+
+def fetch(run: Run, ids: list[str], *, ms: float, listed: bool = True) -> None:
+    """The ids come from a list, or each from the call before it; one call to a turn."""
+    said = " ".join(ids) if listed else ids[0]
+    run.call("list_orders", {"customer": "mia@example.com"}, f"orders {said}", ms=10)
+    for number, order in enumerate(ids):
+        following = "" if listed or number + 1 == len(ids) else f" next {ids[number + 1]}"
+        run.call("get_order", {"order": order}, f"order {order} is on its way{following}", ms=ms)
+
+
+def test_things_known_from_the_start_are_fetched_one_by_one(traffic: Traffic) -> None:
+    for number in range(12):
+        fetch(traffic.run(), [f"W{number}1{step}7" for step in range(5)], ms=3_000)
+    (finding,) = told(traffic, "serial_calls")
+    assert finding.subject.tool == "get_order"
+    assert finding.impact.traces_affected == 12
+
+
+def test_a_chain_where_each_call_names_the_next_is_no_choice(traffic: Traffic) -> None:
+    for number in range(12):
+        fetch(traffic.run(), [f"W{number}1{step}7" for step in range(5)], ms=3_000, listed=False)
+    assert told(traffic, "serial_calls") == []
+
+
+def test_searches_in_words_may_follow_from_each_other(traffic: Traffic) -> None:
+    for number in range(12):
+        run = traffic.run()
+        for what in ("red bikes", "cheap red bikes", "cheap red bikes near here"):
+            run.call("search", {"q": what}, f"found {what} {number}", ms=3_000)
+    assert told(traffic, "serial_calls") == []

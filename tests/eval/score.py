@@ -52,7 +52,8 @@ class Judged:
 
     @property
     def alarming(self) -> bool:
-        return self.severity is not Severity.INFO
+        """What the telemetry lacks is told as information: it is the operator's choice."""
+        return self.severity is not Severity.INFO or self.category == "instrumentation"
 
 
 def judge(finding: Finding, window: Window) -> Judged:

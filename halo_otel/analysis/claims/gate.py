@@ -39,7 +39,9 @@ _ISOLATED_CONFIDENCE: Final = 0.7
 # of that distance.
 _GRADE: Final = {Grade.EXPLICIT: 1.0, Grade.INFERRED: 0.87}
 
-_EFFICIENCY_RATE_WARN: Final = 0.05  # lower bound of the rate from which mere inefficiency warns
+# Mere inefficiency warns where it is common (lower bound of the rate) or takes much of the run it is in.
+_EFFICIENCY_RATE_WARN: Final = 0.05
+_EFFICIENCY_SHARE_WARN: Final = 0.2
 _RECOVERED_RATE_WARN: Final = 0.2  # … from which errors the agents recover from do
 _ERROR_RATE: Final = 0.2  # lower bound of the rate from which unrecovered errors are an error
 _FATAL_RATE: Final = 0.5
@@ -81,7 +83,14 @@ def assess(
         ci=ci,
         confidence=confidence,
         severity=_severity(
-            detector, pattern, ci[0], confidence, impact, recovered, harmful=harmful
+            detector,
+            pattern,
+            ci[0],
+            confidence,
+            impact,
+            recovered,
+            _wasted(pattern, judgements),
+            harmful=harmful,
         ),
         impact=impact,
         systemic=systemic,
@@ -184,6 +193,7 @@ def _severity(
     confidence: float,
     impact: Impact,
     recovered: float,
+    wasted: float,
     *,
     harmful: bool,
 ) -> Severity:
@@ -199,7 +209,8 @@ def _severity(
     made_good = detector.nature is Nature.FAULT and not unrecovered
     if made_good and rate_low < _RECOVERED_RATE_WARN:
         return Severity.INFO
-    if detector.nature is Nature.INEFFICIENCY and rate_low < _EFFICIENCY_RATE_WARN:
+    rare = rate_low < _EFFICIENCY_RATE_WARN and wasted < _EFFICIENCY_SHARE_WARN
+    if detector.nature is Nature.INEFFICIENCY and rare:
         return Severity.INFO
     return Severity.WARN
 
@@ -215,10 +226,24 @@ def harm(hit: Hit, judgement: Judgement, *, harmful: bool) -> tuple[float, float
     if nature is Nature.TELEMETRY:
         return 0.0, 0.0
     blamed = harmful or (nature is Nature.FAULT and not hit.recovered)
+    share = _share(hit, judgement)
+    return float(judgement.failed is True and blamed), 0.05 + 0.95 * share
+
+
+def _share(hit: Hit, judgement: Judgement) -> float:
+    """The share of its run's time, tokens or cost that a hit wasted, whichever is largest; 0..1."""
     duration = max(1, judgement.end_ns - judgement.start_ns)
     share = max(
         hit.waste.ns / duration,
         hit.waste.tokens / max(1, judgement.tokens),
         hit.waste.cost / judgement.cost if judgement.cost else 0.0,
     )
-    return float(judgement.failed is True and blamed), 0.05 + 0.95 * min(1.0, share)
+    return min(1.0, share)
+
+
+def _wasted(pattern: Pattern, judgements: Sequence[Judgement]) -> float:
+    """The mean share that the affected runs lost."""
+    shares = [
+        max(_share(hit, judgements[place]) for hit in hits) for place, hits in pattern.hits.items()
+    ]
+    return sum(shares) / len(shares)

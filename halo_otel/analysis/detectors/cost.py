@@ -25,18 +25,21 @@ _RATIO_MIN: Final = 2.0
 _RATE_RATIO_MIN: Final = 4.0
 _EXCESS_TOKENS_MIN: Final = 5_000
 
-# The dearest turn of the run stands for it.
+# The agent that took most of a run is told, its dearest turn stands for the run.
 _COSTLY: Final = """
 with threshold as (
   select unnest($service::varchar[]) as service, unnest($agent::varchar[]) as agent,
          unnest($tokens::double[]) as tokens_above, unnest($rate::double[]) as rate_above),
 costly as (
   select run.* from run_tokens run join threshold using (service, agent)
-  where run.tokens > tokens_above and run.rate > rate_above)
-select costly.t, costly.service, costly.agent, costly.tokens, count(*) as turns,
+  where run.tokens > tokens_above and run.rate > rate_above),
+spender as (
+  select t, arg_max(agent, (tokens, agent)) as agent
+  from (select t, agent, sum(tokens) as tokens from frame_turn group by all) group by t)
+select costly.t, costly.service, costly.agent, spender.agent as spender, costly.tokens, count(*) as turns,
        arg_max(turn.s, (turn.tokens, -turn.s)) as s, max(turn.tokens)::bigint as turn_tokens,
        sum(turn.cost) as cost, list(turn.s order by turn.s) as spans
-from costly join frame_turn turn using (t)
+from costly join spender using (t) join frame_turn turn on turn.t = costly.t and turn.agent = spender.agent
 group by all order by costly.t
 """
 _SPANS: Final = "select s, span_id, end_ns, resource_id from frame_span where s in (select unnest($s::integer[]))"
@@ -46,6 +49,7 @@ class _Run(NamedTuple):
     t: int
     service: str
     agent: str
+    spender: str
     tokens: int
     turns: int
     s: int
@@ -89,7 +93,7 @@ def _hit(run: _Run, usual: Modes, spot: tuple[str, int, int]) -> Hit:
     return Hit(
         detector="costly_runs",
         category="cost",
-        subject=Subject(service=run.service, agent=run.agent),
+        subject=Subject(service=run.service, agent=run.spender),
         exposure=Group(run.service, ANY_AGENT, EVERYTHING),
         trace=run.t,
         spots=(
