@@ -240,14 +240,14 @@ _ALL: Final = (
     _of(
         "costly_runs",
         "cost",
-        "Some runs of an agent take many times the tokens of its others.",
+        "Some runs of an agent take many times the tokens of its others for the same amount of work.",
         "One run in eight of `support` takes 90,000 tokens, the others 12,000.",
-        "Token usage is not recorded; large inputs, which cost much from the first turn on.",
+        "Token usage is not recorded; runs that were asked for more or did more different things.",
     ),
     _of(
         "serial_calls",
         "serial_calls",
-        "Calls that one turn asked for together, and that do not need each other, run one after the other.",
+        "Calls that do not need each other run one after the other: one turn asked for all, or all ids were known.",
         "Five look-ups of 2 s each take 10 s of a 14 s run.",
         "Arguments or answers are unknown; data flows between the calls; calls that write.",
     ),
