@@ -31,8 +31,11 @@ class FaultKind(StrEnum):
 # kind -> (category, other categories that also describe this fault truthfully)
 CATEGORY: Final[dict[FaultKind, tuple[str, tuple[str, ...]]]] = {
     FaultKind.ERROR_SIGNATURE: ("error", ("cascade", "swallowed_error")),
-    FaultKind.EXACT_LOOP: ("loop", ("redundant_call", "no_progress")),
-    FaultKind.PERIODIC_LOOP: ("loop", ("redundant_call", "no_progress")),
+    FaultKind.EXACT_LOOP: ("loop", ("redundant_call", "no_progress", "step_limit")),
+    FaultKind.PERIODIC_LOOP: (
+        "loop",
+        ("redundant_call", "no_progress", "step_limit"),
+    ),
     FaultKind.RETRY_STORM: ("retry_storm", ("error", "loop", "cascade", "swallowed_error")),
     FaultKind.REDUNDANT_CALLS: ("redundant_call", ()),
     FaultKind.SLOW_MODE: ("latency", ()),

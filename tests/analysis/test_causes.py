@@ -53,6 +53,32 @@ def test_a_cascade_is_one_finding(traffic: Traffic, book: str, pay: str, edge: s
     assert one.summary.count("It explains") == 3  # the three errors are told here
 
 
+@pytest.mark.parametrize("given", ["", "None"])
+def test_what_only_ever_runs_in_failed_runs_falls_of_an_empty_value_too(
+    traffic: Traffic, given: str
+) -> None:
+    traffic.healthy(40)
+    for _ in range(8):
+        run = traffic.run(outcome=None)
+        run.call("start_export", {"to": "Oslo"}, None, error="HTTP 503 quota is used up")
+        run.call("job_state", {"job": given}, None, error=f"job {given or 'id'} is null or empty")
+        run.call("publish_page", {"page": 4}, None, error="the page has no export yet").turn()
+    (one,) = told(traffic)
+    assert (one.category, one.subject.tool) == ("cascade", "start_export")
+    assert one.root_cause is not None
+    assert "empty value" in one.root_cause.why
+
+
+def test_an_empty_option_is_no_edge(traffic: Traffic) -> None:
+    traffic.healthy(40)
+    for _ in range(8):
+        run = traffic.run(outcome=None)
+        run.call("get_order", {"id": 4}, None, error="HTTP 503 from shop")
+        run.call("find_user", {"filter": ""}, None, error="HTTP 502 from directory")
+        run.call("update_order", {"id": 4}, None, error="order not found").turn()
+    assert not findings_in(traffic, "cascade")
+
+
 def test_failures_that_were_made_good_are_no_cascade(traffic: Traffic) -> None:
     good(traffic, 40)
     for n in range(8):
@@ -174,6 +200,51 @@ def test_inner_errors_that_do_no_harm_or_are_made_good_are_not_swallowed(
     assert not findings_in(traffic, "swallowed_error")
 
 
+def looked_up(traffic: Traffic, runs: int, result: str, *, error: str | None) -> None:
+    for n in range(runs):
+        run = traffic.run(outcome=None).call("find_order", {"n": n}, result)
+        run.child(str(run.span["span_id"]), "SELECT orders", error=error)
+        run.turn()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        '{"status": "ok", "rows": [], "page": 1, "more": false}',
+        "[]",
+        "rows:\npage: 1\nmore: False",
+        '[{"text": "{\\"order\\": null}"}]',
+        "No matching records found.",
+    ],
+)
+def test_nothing_found_by_a_call_that_could_not_look_is_swallowed(
+    traffic: Traffic, result: str
+) -> None:
+    looked_up(traffic, 60, '{"rows": [{"id": 7}]}', error=None)
+    looked_up(traffic, 8, result, error="could not connect to server")
+    (one,) = told(traffic)
+    assert (one.category, one.subject.tool) == ("swallowed_error", "find_order")
+    assert "there is nothing" in one.summary
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        ('{"rows": []}', "HTTP 404 Not Found"),
+        ('{"rows": [{"id": 7}], "warnings": []}', "could not connect to server"),
+        ('{"id": "ord-7", "note": null}', "could not connect to server"),
+        ("{}", "could not connect to server"),
+        ("saved", "could not connect to server"),
+    ],
+)
+def test_answers_that_are_true_or_full_are_not_swallowed(
+    traffic: Traffic, result: str, error: str
+) -> None:
+    looked_up(traffic, 60, '{"rows": [{"id": 7}]}', error=None)
+    looked_up(traffic, 8, result, error=error)
+    assert not findings_in(traffic, "swallowed_error")
+
+
 def refunds(traffic: Traffic, runs: int, *, check: bool, outcome: bool | None) -> None:
     for n in range(runs):
         run = traffic.run(outcome=outcome).call("find_order", {"n": n}, f"order {n}")
@@ -207,6 +278,24 @@ def test_a_run_that_broke_off_skipped_nothing(traffic: Traffic) -> None:
     for n in range(8):
         traffic.run(outcome=False).call("find_order", {"n": n}, None, error="HTTP 500")
     assert not findings_in(traffic, "skipped_step")
+
+
+def test_runs_that_end_before_the_next_call_leave_out_nothing(traffic: Traffic) -> None:
+    refunds(traffic, 60, check=True, outcome=True)
+    for n in range(12):
+        traffic.run(outcome=False).call("find_order", {"n": n}, f"order {n}").turn()
+    refunds(traffic, 1, check=False, outcome=False)
+    assert not findings_in(traffic, "skipped_step")
+
+
+def test_a_call_that_fails_without_the_step_before_it_tells_of_the_step(traffic: Traffic) -> None:
+    refunds(traffic, 60, check=True, outcome=None)
+    for n in range(8):
+        run = traffic.run(outcome=None).call("find_order", {"n": n}, f"order {n}")
+        run.call("refund", {"n": n}, None, error="rejected by the second desk").turn()
+    (one,) = told(traffic)
+    assert (one.category, one.subject.tool) == ("skipped_step", "verify_owner")
+    assert "It explains" in one.summary
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))

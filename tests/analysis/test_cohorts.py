@@ -208,6 +208,20 @@ def test_larger_inputs_take_longer_and_are_no_finding(traffic: Traffic) -> None:
     assert [one for one in cohorts(traffic) if one.severity is not Severity.INFO] == []
 
 
+def test_runs_in_doubt_go_by_their_signs_where_failures_are_recorded(traffic: Traffic) -> None:
+    for number in range(160):
+        new = number % 4 == 0
+        ended = False if number in (0, 4, 8, 12) else None if new and number % 3 else True
+        run = traffic.run(outcome=ended)
+        lost = "no such record" if new and ended is None else None
+        run.call("search", {"q": number}, None if lost else f"found {number}", error=lost).turn()
+        for row in run.rows:
+            row["service_version"] = "2.3.1" if new else "2.3.0"
+    (found,) = cohorts(traffic)
+    assert found.category == "cohort"
+    assert "2.3.1" in found.title
+
+
 def test_nothing_is_compared_where_outcomes_are_unknown(traffic: Traffic) -> None:
     for number in range(100):
         traffic.run(outcome=None).call("search", {"q": number}, f"found {number}").rows[0] |= {

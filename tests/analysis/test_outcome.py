@@ -176,3 +176,19 @@ def test_the_order_of_the_traces_does_not_matter(traffic: Traffic) -> None:
     expected = {run.trace_id: (run.p_failed, run.basis) for run in outcome.settle(runs)}
     random.Random(1).shuffle(runs)
     assert {run.trace_id: (run.p_failed, run.basis) for run in outcome.settle(runs)} == expected
+
+
+@pytest.mark.parametrize(
+    ("failed", "votes", "seems"),
+    [
+        (False, ("unrecovered", "answered"), False),
+        (True, ("answered",), True),
+        (None, ("unrecovered", "answered"), True),
+        (None, ("finished", "answered"), False),
+        (None, (), None),
+    ],
+)
+def test_a_run_in_doubt_goes_by_its_signs(
+    failed: bool | None, votes: tuple[str, ...], seems: bool | None
+) -> None:
+    assert outcome.seems_failed(failed, votes) is seems

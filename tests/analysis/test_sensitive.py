@@ -63,11 +63,10 @@ def test_a_number_has_its_kind(kind: str, text: str) -> None:
     assert found.value.endswith(found.shown[-4:])
 
 
-@pytest.mark.parametrize(("kind", "text"), NUMBERS.items())
-def test_a_number_with_one_other_digit_is_none(kind: str, text: str) -> None:
-    """Every checksum here finds any one wrong digit."""
-    if kind.startswith("social security number") and "NIR" not in kind:
-        pytest.skip("it has no checksum")
+@pytest.mark.parametrize("kind", sorted(NUMBERS.keys() - {"social security number"}))
+def test_a_number_with_one_other_digit_is_none(kind: str) -> None:
+    """Every checksum here finds any one wrong digit; a social security number has none."""
+    text = NUMBERS[kind]
     place = max(i for i, char in enumerate(text) if char.isdigit())
     for digit in string.digits.replace(text[place], ""):
         wrong = text[:place] + digit + text[place + 1 :]

@@ -236,3 +236,65 @@ def test_an_agent_that_always_waits_works_that_way(traffic: Traffic) -> None:
     for _ in range(30):
         waits(team(traffic), 20_000)
     assert not found_in(traffic, "waiting")
+
+
+def test_a_round_of_two_among_many_agents_that_do_not_loop(traffic: Traffic) -> None:
+    well(traffic)
+    for _ in range(6):
+        run = team(traffic)
+        for agent in ("north", "south", "east", "west"):
+            works(run, agent, range(1))
+        ping_pong(run, 3)
+    (found,) = found_in(traffic, "handoff_loop")
+    assert found.impact.traces_affected == 6
+    cause = next(one for one in found.evidence if one.role is Role.CAUSE)
+    spans = {row["span_id"]: row["name"] for run in traffic.runs for row in run.rows}
+    assert "transfer_to" in str(spans[cause.span_id])
+
+
+@pytest.mark.parametrize(("last", "count"), [(False, 6), (True, 0)])
+def test_an_agent_that_takes_part_only_to_do_again_what_was_done(
+    traffic: Traffic, last: bool, count: int
+) -> None:
+    """A checker says what comes of it by a call of its own."""
+    for _ in range(20):
+        works(team(traffic), "north", range(3))
+    for _ in range(6):
+        run = team(traffic)
+        works(run, "north", range(3))
+        with run.working("checker"):
+            for topic in range(3):
+                run.call("search_web", {"q": f"{run.trace_id} {topic}"}, f"page {topic}")
+            if last:
+                run.call("submit_verdict", {"verdict": "good"}, "ok")
+    found = found_in(traffic, "duplicate_work")
+    assert sum(one.impact.traces_affected for one in found) == count
+
+
+def outlives(run: TeamRun, root_ms: float, *, named: str) -> None:
+    """The run is a chain whose first agent calls for another one; it ends `root_ms` after it began."""
+    with run.working("router"):
+        run.call("delegate", {"agent_name": named, "task": "look"}, "accepted")
+    with run.working("digger", output="the digger has found what it looked for"):
+        run.call("search_web", {"q": run.trace_id}, "page")
+        run.wait(20_000).asked("go on", says="found")
+    run.rows[0].update(
+        span_kind="chain", agent_name=None, end_ns=run._start_ns + round(root_ms * MS)
+    )
+
+
+@pytest.mark.parametrize(
+    ("root_ms", "named", "count"),
+    [(9_000, "digger", 5), (9_000, "somebody", 0), (40_000, "digger", 0)],
+)
+def test_a_named_agent_that_outlives_the_run(
+    traffic: Traffic, root_ms: float, named: str, count: int
+) -> None:
+    well(traffic)
+    for _ in range(20):
+        with team(traffic).working("router") as run:
+            run.asked("what is to do?", says="nothing")
+    for _ in range(5):
+        outlives(team(traffic), root_ms, named=named)
+    found = found_in(traffic, "orphan_delegation")
+    assert sum(one.impact.traces_affected for one in found) == count

@@ -181,3 +181,41 @@ def test_a_stated_base_version_decides(traffic: Traffic) -> None:
                 run.call("update_doc", {**DOC, "title": "B", "expected_version": base}, "ok")
     (found,) = clashes(traffic)
     assert (found.detector, found.impact.traces_affected) == ("lost_update", 6)
+
+
+@pytest.mark.parametrize(
+    ("last", "other", "count"),
+    [(4, None, 6), (5, None, 0), (4, 4, 0)],
+    ids=["the same version twice", "the next version", "a version that other things have, too"],
+)
+def test_two_changes_that_make_the_same_version(
+    traffic: Traffic, last: int, other: int | None, count: int
+) -> None:
+    """Neither name of the tool nor a look says so, only the answers."""
+    for _ in range(6):
+        run = team(traffic)
+        with run.working("writer"):
+            answer = json.dumps({"saved": True, "revision": 4})
+            run.asked("begin").tool("polish_doc", {**DOC, "title": "Apples"}, answer)
+        with run.working("editor"):
+            answer = json.dumps({"saved": True, "revision": last})
+            run.asked("go on").tool("polish_doc", {**DOC, "title": "Pears"}, answer)
+            if other:
+                answer = json.dumps({"saved": True, "revision": other})
+                run.tool("polish_doc", {"doc_id": "D9", "title": "Plums"}, answer)
+    found = [one for one in clashes(traffic) if one.detector == "conflicting_write"]
+    assert sum(one.impact.traces_affected for one in found) == count
+
+
+@pytest.mark.parametrize(("answer", "count"), [("1 file changed", 6), ("title: Pears", 0)])
+def test_an_answer_confirms_that_something_was_changed(
+    traffic: Traffic, answer: str, count: int
+) -> None:
+    ordered(traffic)
+    for _ in range(6):
+        run = team(traffic)
+        with run.at(1_000).working("writer"):
+            run.call("polish_doc", {**DOC, "title": "Apples"}, answer)
+        with run.at(1_200).working("editor"):
+            run.call("polish_doc", {**DOC, "title": "Pears"}, answer)
+    assert sum(one.impact.traces_affected for one in clashes(traffic)) == count

@@ -6,9 +6,13 @@ An edge is evidence, never mere order in time (detectors.md §1.5). From a faile
     names       the later error names the failed tool, or says that an earlier step failed
     link        the later span links to the failed one
     needs       calls of the later tool take what the failed one returns in most runs where both work
+    lacks       the later error says that what the failed tool is named after is not there
+    empty       the later call is made with an empty value, and its error speaks of that, right after
+                the failure
     follows     wherever the first fails the second fails too, and hardly ever else (Fisher's exact test)
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,9 +37,16 @@ _SAYS_EARLIER: Final = re.compile(
     r" (step|call|task|tool|stage|result|output|operation|agent|request|data)s?\b"
     r"[^.]{0,40}\b(fail|missing|unavailable|not available|error|empty|incomplete|absent|did not)"
 )
+# A value that stands for none: what a template or a model writes where a result should be.
+_EMPTY_VALUES: Final = frozenset({"", "none", "null", "undefined", "nan"})
+_SAYS_EMPTY: Final = re.compile(r"(?i)\b(none|null|undefined|nan|empty|blank|missing)\b")
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_WORD_CHARS_MIN: Final = 4  # shorter parts of a tool's name are in every error
 EDGES: Final[Mapping[str, str]] = {
     "passed_on": "is made with what the failed call returned",
     "names": "says so in its error",
+    "lacks": "says that what it makes is not there",
+    "empty": "is made with an empty value right after it",
     "link": "links to it",
     "needs": "takes what it returns in most good runs",
     "follows": "fails wherever it failed, and hardly ever else",
@@ -135,13 +146,22 @@ def _edges(failures: Sequence[Failure], profile: Profile) -> Iterator[Edge]:
                 continue
             if src.made_good_ns is not None and src.made_good_ns <= dst.start_ns:
                 continue
-            kind = _kind(src, dst, profile)
+            kind = _kind(src, dst, profile, last=_is_last(src, dst, failures))
             if kind is not None:
                 seen.add(src.step)
                 yield Edge(src, dst, kind)
 
 
-def _kind(src: Failure, dst: Failure, profile: Profile) -> str | None:
+def _is_last(src: Failure, dst: Failure, failures: Sequence[Failure]) -> bool:
+    """Whether no other step failed between the two."""
+    return not any(
+        src.end_ns <= one.start_ns and one.end_ns <= dst.start_ns
+        for one in failures
+        if one.step not in (src.step, dst.step)
+    )
+
+
+def _kind(src: Failure, dst: Failure, profile: Profile, *, last: bool) -> str | None:
     course = profile.usual
     text = src.text.strip()
     if src.s in dst.sources or (
@@ -156,6 +176,10 @@ def _kind(src: Failure, dst: Failure, profile: Profile) -> str | None:
     fed = course.feeds.get((dst.service, src.tool, dst.tool), 0)
     if works >= _NEEDS_RUNS_MIN and fed >= _NEEDS_SHARE * works:
         return "needs"
+    if _lacks(src, dst):
+        return "lacks"
+    if last and _SAYS_EMPTY.search(dst.text) and _has_empty_value(dst.arguments):
+        return "empty"
     return "follows" if src.template != dst.template and _follows(src, dst, profile) else None
 
 
@@ -172,6 +196,37 @@ def _names(src: Failure, dst: Failure) -> bool:
         if distinct and re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", told):
             return True
     return bool(_SAYS_EARLIER.search(dst.text))
+
+
+def _lacks(src: Failure, dst: Failure) -> bool:
+    """Whether the later error misses a thing the failed tool is named after and its own tool is not."""
+    things = _words(src.tool) - _words(dst.tool)
+    told = dst.text.casefold()
+    return any(
+        re.search(
+            rf"\b(no|without|missing|lacks|needs|requires) (an? |the |any )?{thing}\b"
+            rf"|\b{thing} (\w+ )?(is |was |does |has )?(missing|not (found|exist|ready|available|started|created)|required)",
+            told,
+        )
+        for thing in sorted(things)
+    )
+
+
+def _words(name: str) -> set[str]:
+    words = {word.casefold() for word in _WORD.findall(name)}
+    return {word for word in words if len(word) >= _WORD_CHARS_MIN}
+
+
+def _has_empty_value(arguments: str) -> bool:
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        return False
+    values = given.values() if isinstance(given, dict) else ()
+    return any(
+        value is None or (isinstance(value, str) and value.strip().casefold() in _EMPTY_VALUES)
+        for value in values
+    )
 
 
 def _follows(src: Failure, dst: Failure, profile: Profile) -> bool:

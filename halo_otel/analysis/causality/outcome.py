@@ -88,6 +88,17 @@ def of(votes: Votes, weights: Mapping[str, float] | None = None) -> Outcome:
     return Outcome(failed=failed, p_failed=round(p, 4), basis=basis)
 
 
+def seems_failed(failed: bool | None, votes: Votes) -> bool | None:
+    """`failed`, and where that is not known, whether any vote speaks for failure; None without a vote.
+
+    For comparing groups of runs by an exact test only: there a wrong guess blurs the difference and makes
+    none, while leaving out every run in doubt leaves out most of those that failed.
+    """
+    if failed is not None or not votes:
+        return failed
+    return any(LABELS[vote].weight > 0 for vote in votes)
+
+
 def in_company(votes: Votes, failures: int) -> Votes:
     """`votes` of a run among others of its task, so many of which failed by their own votes.
 

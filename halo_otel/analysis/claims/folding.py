@@ -32,6 +32,7 @@ _EXPLAINS: Final[Mapping[str, frozenset[str]]] = {
     "step_limit": frozenset({"error"}),
     "cascade": frozenset({"error"}),
     "swallowed_error": frozenset({"error"}),
+    "skipped_step": frozenset({"error"}),
 }
 _SAME_MIN: Final = 0.5  # share of a symptom's calls that the cause is about
 _MOST: Final = 2 / 3  # share of a symptom's traces that the cause explains

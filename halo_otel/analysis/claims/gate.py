@@ -72,7 +72,7 @@ def assess(
     if confidence < SUSPECT_MIN:
         return None
     impact, ratio_low = _impact(pattern, judgements, exposed)
-    if ratio_low < detector.risk_low_min:
+    if ratio_low < detector.risk_low_min and not _is_evident(pattern):
         return None
     harmful = ratio_low > 1
     hits = [hit for found in pattern.hits.values() for hit in found]
@@ -97,6 +97,12 @@ def assess(
         harmful=harmful,
         recovered_share=recovered,
     )
+
+
+def _is_evident(pattern: Pattern) -> bool:
+    """Whether most of its traces show the harm themselves."""
+    shown = sum(any(hit.evident for hit in hits) for hits in pattern.hits.values())
+    return 2 * shown > len(pattern.hits)
 
 
 def _is_systemic(

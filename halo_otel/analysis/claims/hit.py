@@ -56,7 +56,8 @@ class Hit:
 
     `exposure` is the group whose traces could have shown it. `scope` completes the identity.
     `calls` are the spans the claim explains, so that a stronger claim about the same spans can take
-    its place. `strength` counts repetitions, `recovered` says that the run made it good later.
+    its place. `strength` counts repetitions, `recovered` says that the run made it good later, `evident`
+    that the trace shows the harm itself, so that no comparison of outcomes is needed to believe in it.
     `slots` fill the sentences of the finding.
     """
 
@@ -72,4 +73,5 @@ class Hit:
     waste: Waste = Waste()
     strength: int = 1
     recovered: bool = False
+    evident: bool = False
     slots: Mapping[str, str] = field(default_factory=dict)

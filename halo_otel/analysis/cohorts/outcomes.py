@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from halo_otel.analysis.causality import origins
-from halo_otel.analysis.cohorts.mining import SUPPORT_MIN, Case
+from halo_otel.analysis.causality import origins, outcome
+from halo_otel.analysis.cohorts.mining import EXCESS_MIN, SUPPORT_MIN, Case
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.clock import NS_PER_S
 
@@ -30,14 +30,16 @@ class Outcome:
         """The runs that can be compared, and how they ended."""
         amount = self.amount
         if amount is None:
-            known = [judgement for judgement in judgements if judgement.failed is not None]
+            ended = _ended(judgements)
+            known = [one for one, bad in zip(judgements, ended, strict=True) if bad is not None]
             return known, [
                 Case(
-                    bad=judgement.failed is True,
+                    bad=bad,
                     stratum=judgement.agent,
                     attributes=dict(judgement.origin.attributes),
                 )
-                for judgement in known
+                for judgement, bad in zip(judgements, ended, strict=True)
+                if bad is not None
             ]
         compared = [j for j in judgements if j.failed is not True and amount(j) > 0]
         strata = _strata(compared)
@@ -50,6 +52,14 @@ class Outcome:
             )
             for judgement, stratum in zip(compared, strata, strict=True)
         ]
+
+
+def _ended(judgements: Sequence[Judgement]) -> list[bool | None]:
+    """Whether each run failed; where failures are recorded, a run in doubt goes by its signs."""
+    recorded = sum(judgement.failed is True for judgement in judgements)
+    if recorded < EXCESS_MIN:
+        return [judgement.failed for judgement in judgements]
+    return [outcome.seems_failed(judgement.failed, judgement.votes) for judgement in judgements]
 
 
 def seconds(judgement: Judgement) -> float:

@@ -114,6 +114,8 @@ def _tell(assessment: Assessment) -> wording.Sentences:
 _VERBS: Final = {
     "passed_on": "are called with what the failed call returned",
     "names": "say so in their error",
+    "lacks": "say that what the failed call makes is not there",
+    "empty": "are called with an empty value right after it",
     "link": "link to the failed span",
     "needs": "take what the failed tool returns in most good runs",
     "follows": "fail wherever it has failed before, and hardly ever else",

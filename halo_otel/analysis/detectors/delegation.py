@@ -4,7 +4,8 @@ detectors.md §2.3 #32.
 never begun   a handoff to an agent that is known from these traces, and nothing of it in this one
 never ended   an agent that was asked by another one ends with a call, and has no answer
 uncollected   a call that takes on a task gives a ticket, and nobody ever asks for what came of it
-unheard       the asking agent gives its last answer while the asked one still works
+unheard       the asking agent gives its last answer while the asked one still works; or the run that a named
+              agent was called in ends before that one does
 Work that changes something itself (a notification sent, a record written) is its own result: fire and
 forget is no fault. Where most good runs look so it is how the telemetry is, or the agents work.
 """
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.teams import resources
@@ -102,6 +103,22 @@ where not writes and last.start_ns > worker.start_ns and last.end_ns < worker.en
 order by worker.t, worker.s
 """
 
+# An agent that a call names begins after it beside the caller, and outlives what encloses them both. Clocks
+# and late closing of spans are allowed for.
+_OUTLIVES: Final = """
+with named as (
+  select t, s, handoff_target as name from frame_span where handoff_target is not null
+  union
+  select t, s, value from frame_argument)
+select distinct on (worker.s) 'heard' as how, worker.t, worker.service, call.agent as asker, worker.agent as delegate, 'agent' as kind,
+       null as own_tool, worker.s, call.s as other_s
+from team_delegate worker join frame_span top on worker.asker_s = top.s
+join frame_call call on call.t = worker.t and call.agent <> worker.agent and call.start_ns <= worker.start_ns and call.end_ns < top.end_ns
+join named on named.t = call.t and named.s = call.s and halo_agent_key(named.name) = halo_agent_key(worker.agent)
+where worker.beside and not writes and steps > 0 and not call.failed and top.end_ns + $skew < worker.end_ns
+order by worker.s, call.s desc
+"""
+
 
 class _Orphan(NamedTuple):
     how: str
@@ -143,6 +160,8 @@ def orphan_delegation(frame: Frame, profile: Profile) -> list[Hit]:
     frame.con.execute(_DELEGATES)
     for query in (_NOT_ENDED, _NOT_AWAITED):
         found += [_Orphan(*row) for row in frame.con.execute(query).fetchall()]
+    skew = {"skew": resources.SKEW_NS}
+    found += [_Orphan(*row) for row in frame.con.execute(_OUTLIVES, skew).fetchall()]
     frame.con.execute("drop table team_delegate")
     first: dict[tuple[int, str, str], _Orphan] = {}
     for one in found:
@@ -164,11 +183,14 @@ def _hit(one: _Orphan, where: dict[int, resources.Place]) -> Hit:
     agent, operation = (
         (one.asker, "tool" if one.own_tool else one.kind) if begun else (one.delegate, "agent")
     )
+    # What is done for nobody might have been waited for in every run of the asking agent, also in those
+    # in which it asks nobody.
+    asked_for = Group(one.service, agent, operation, one.own_tool or "" if begun else "")
     return Hit(
         detector="orphan_delegation",
         category="orphan_delegation",
         subject=Subject(service=one.service, agent=agent),
-        exposure=Group(one.service, agent, operation, one.own_tool or "" if begun else ""),
+        exposure=Group(one.service, one.asker, EVERYTHING) if one.how == "heard" else asked_for,
         scope=(one.how, one.delegate if begun else one.asker),
         trace=one.t,
         spots=tuple(spots),

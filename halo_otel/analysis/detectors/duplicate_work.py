@@ -3,7 +3,8 @@
 detectors.md §2.3 #30. The same calls of the same tools by two agents, answered the same, with nothing
 written in between to what they are about. One shared look-up is how workers begin (a fan-out in which all
 read the same brief), so at least two different calls must be repeated, and they must be a large part of
-what the second agent does. Where most good runs do so it is meant: a checker checks.
+what the second agent does. Where most good runs do so it is meant: a checker checks. One that takes part in
+few runs and does nothing of its own there is no checker.
 """
 
 from itertools import groupby
@@ -40,13 +41,14 @@ own as (
   qualify row_number() over (partition by t, agent, sig order by s) = 1),
 asked as (
   select *, first_value(s) over w as first_s, first_value(agent) over w as first_agent,
-         first_value(end_ns) over w as first_end_ns
+         first_value(service) over w as first_service
   from own window w as (partition by t, epoch, sig order by s)
   qualify min(obs) over (partition by t, epoch, sig) = max(obs) over (partition by t, epoch, sig)),
-size as (select t, agent, count(*) as calls from own group by all)
+size as (select t, agent, count(*) as calls from own group by all),
+every as (select t, agent, count(*) as all_calls from frame_call where not handoff group by all)
 select asked.t, asked.service, asked.agent, first_agent, asked.tool, asked.s, first_s, tokens, cost, work_ns,
-       size.calls
-from asked join size using (t, agent) where first_agent <> asked.agent
+       size.calls, first_service, all_calls
+from asked join size using (t, agent) join every using (t, agent) where first_agent <> asked.agent
 qualify count(*) over (partition by asked.t, asked.service, asked.agent, first_agent) >= $copies
 order by asked.t, asked.service, asked.agent, first_agent, asked.s
 """
@@ -64,6 +66,8 @@ class _Copy(NamedTuple):
     cost: float
     work_ns: int
     calls: int  # different readings of the agent in the trace
+    first_service: str
+    all_calls: int  # of the agent in the trace, of any kind
 
 
 def duplicate_work(frame: Frame, profile: Profile) -> list[Hit]:
@@ -84,11 +88,13 @@ def duplicate_work(frame: Frame, profile: Profile) -> list[Hit]:
 def _hit(copies: list[_Copy], where: dict[int, resources.Place]) -> Hit:
     first, last = copies[0], copies[-1]
     tools = sorted({copy.tool for copy in copies})
+    only_copies = _COPIES_MANY <= len(copies) == first.all_calls
+    needless = Group(first.first_service, first.first_agent, EVERYTHING)
     return Hit(
         detector="duplicate_work",
         category="duplicate_work",
         subject=Subject(service=first.service, agent=first.agent),
-        exposure=Group(first.service, first.agent, EVERYTHING),
+        exposure=needless if only_copies else Group(first.service, first.agent, EVERYTHING),
         scope=(first.first_agent,),
         trace=first.t,
         spots=(

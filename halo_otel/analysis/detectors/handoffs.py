@@ -41,8 +41,8 @@ placed as (
   select *, sum(turned::integer) over (partition by t order by s) as stint
   from (select *, coalesce(agent <> lag(agent) over (partition by t order by s), true) as turned from act)),
 long as (
-  select t from placed where turned group by t
-  having count(*) >= $cycles * 2 and count(*) >= $cycles * count(distinct agent)),
+  select t from (select t, agent from placed where turned group by t, agent having count(*) >= $cycles)
+  group by t having count(*) > 1),
 call as (
   select s, handoff, coalesce(handoff, false) as passes,
          not handoff and not failed and (obs is null or sig is null or effect = 'write'
@@ -57,6 +57,7 @@ word as (
 select placed.t, stint, any_value(agent) as agent, arg_min(service, placed.s) as service, min(placed.s) as s,
        coalesce(sum(tokens), 0) as tokens, coalesce(sum(cost), 0.0) as cost, max(end_ns) - min(start_ns) as ns,
        bool_or(coalesce(placed.hands_off or call.passes, false)) as hands_off,
+       max(placed.s) filter (placed.hands_off or call.passes) as pass_s,
        bool_or(coalesce(placed.hands_off or call.passes, false) or coalesce(word.passes, false)) as passes,
        count(call.s) filter (not call.handoff) as calls, count(word.s) as words,
        bool_or(coalesce(call.is_new, false))
@@ -82,7 +83,7 @@ with run as (
   select unnest($t::integer[]) as t, unnest($first::integer[]) as first, unnest($last::integer[]) as last,
          unnest($run::integer[]) as run),
 stint as (select *, row_number() over (partition by t order by stint) as place from team_stint)
-select run, stint.t, service, agent, s, tokens, cost, ns, hands_off
+select run, stint.t, service, agent, s, pass_s, tokens, cost, ns, hands_off
 from run join stint on run.t = stint.t and place between first and last order by run, place
 """
 
@@ -93,6 +94,7 @@ class _Stint(NamedTuple):
     service: str
     agent: str
     s: int
+    pass_s: int | None  # the span by which it passes the task on
     tokens: int
     cost: float
     ns: int
@@ -120,7 +122,9 @@ def handoff_loop(frame: Frame, profile: Profile) -> list[Hit]:
     }
     beside = resources.beside(frame, (pair for found in pairs.values() for pair in found))
     kept = {run: found for run, found in stints.items() if not beside.intersection(pairs[run])}
-    where = resources.places(frame, (one.s for found in kept.values() for one in found))
+    where = resources.places(
+        frame, (s for found in kept.values() for one in found for s in (one.s, one.pass_s))
+    )
     return [_hit(found, rounds[run][3], where) for run, found in kept.items()]
 
 
@@ -154,7 +158,9 @@ def _hit(stints: list[_Stint], period: int, where: dict[int, resources.Place]) -
         scope=min(tuple(cycle[i:] + cycle[:i]) for i in range(period)),
         trace=start.t,
         spots=(
-            where[again.s].spot(Role.CAUSE, f"{again.agent} has the task again, nothing was done"),
+            where[again.s if again.pass_s is None else again.pass_s].spot(
+                Role.CAUSE, f"{again.agent} has the task again, nothing was done"
+            ),
             where[start.s].spot(Role.CONTRAST, f"{start.agent} had it for the first time"),
             where[last.s].spot(Role.SYMPTOM, f"last of {len(stints)} handoffs"),
         ),

@@ -1,7 +1,8 @@
 """Skipped steps: what nearly every good run of a task does and the failed ones leave out.
 
 detectors.md §1.8, MAST 3.2 (no verification). A run skips a step when it goes on with what comes after that
-step in good runs without having taken it; a run that broke off before it skipped nothing. Whether leaving it
+step in good runs without having taken it; a run that broke off before it skipped nothing, so only runs that
+reach the call after it are compared. Whether leaving it
 out goes with failing is Fisher's exact test, corrected over all steps of the task by Bonferroni: its number
 of steps is small, counts can be merged over shards and runs, and nothing has to be drawn by lot.
 """
@@ -23,8 +24,10 @@ from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 
 RISK_LOW_MIN: Final = 1.2  # lower bound of the risk ratio (detectors.md §1.2)
-_USUAL_SHARE: Final = 0.95
+# Some runs that failed pass for good ones where little tells, so not every good run need take the step.
+_USUAL_SHARE: Final = 0.85
 _GOOD_RUNS_MIN: Final = 20
+_GOOD_GOING_ON_MIN: Final = 10  # of them reach the call after the step
 _P_MAX: Final = 0.01
 _NEXT_SHARE: Final = 0.5  # of good runs that go on from the step in the same way
 
@@ -33,7 +36,7 @@ _SKIPPING: Final = (
     STEPS  # noqa: S608 our tables
     + """
 select placed.t, span.s, span.span_id, span.end_ns, span.resource_id, turn.span_id, turn.end_ns,
-       turn.resource_id
+       turn.resource_id, span.failed
 from placed join task using (t) join frame_span span on placed.s = span.s
 left join frame_call call on call.s = span.s left join frame_span turn on call.turn_s = turn.s
 where task.service = $service and task.agent = $task_agent
@@ -63,6 +66,7 @@ class _Going(NamedTuple):
     turn_span_id: str | None
     turn_end_ns: int | None
     turn_resource: int | None
+    failed: bool  # what it went on with
 
 
 def skipped_step(frame: Frame, profile: Profile) -> list[Hit]:
@@ -86,31 +90,35 @@ def skipped_step(frame: Frame, profile: Profile) -> list[Hit]:
 
 
 class _Runs(NamedTuple):
-    """The runs of one task that are known to have ended well, and those that ended badly."""
+    """The runs of one task that ended well, as far as is known, and those that ended badly."""
 
     good: int
     bad: int
     taken: Counter[Step]  # by good runs
     taken_bad: Counter[Step]
     follows: Counter[tuple[Step, Step]]  # in good runs
+    before: Counter[tuple[Step, Step]]
+    before_bad: Counter[tuple[Step, Step]]
 
 
 def _skippable(course: Course) -> Iterator[_Skippable]:
     for task, runs in sorted(_by_task(course).items()):
-        usual = [
-            step
-            for step, taken in sorted(runs.taken.items())
-            if step.tool != ANSWER and taken >= _USUAL_SHARE * runs.good
-        ]
         if runs.good < _GOOD_RUNS_MIN or not runs.bad:
             continue
-        for step in usual:
-            lacking_bad = runs.bad - runs.taken_bad[step]
-            lacking = lacking_bad + runs.good - runs.taken[step]
-            p = fisher(lacking_bad, lacking, runs.bad, runs.good + runs.bad)
-            then = _next(runs, step)
-            if then is not None and lacking_bad and p * len(usual) <= _P_MAX:
-                yield _Skippable(task, step, then, runs.taken[step] / runs.good)
+        usual = [
+            (step, then)
+            for step in sorted(runs.taken)
+            if step.tool != ANSWER and (then := _next(runs, step)) is not None
+        ]
+        for step, then in usual:
+            good, bad = runs.taken[then], runs.taken_bad[then]
+            taken = runs.before[step, then]
+            lacking_bad = bad - runs.before_bad[step, then]
+            if good < _GOOD_GOING_ON_MIN or taken < _USUAL_SHARE * good or not lacking_bad:
+                continue
+            p = fisher(lacking_bad, lacking_bad + good - taken, bad, good + bad)
+            if p * len(usual) <= _P_MAX:
+                yield _Skippable(task, step, then, taken / good)
 
 
 def _by_task(course: Course) -> dict[Task, _Runs]:
@@ -119,13 +127,22 @@ def _by_task(course: Course) -> dict[Task, _Runs]:
         recorded[task] += n * (outcome.of(votes).failed is True)
 
     def failed(task: Task, votes: outcome.Votes) -> bool | None:
-        return outcome.of(outcome.in_company(votes, recorded[task])).failed
+        known = outcome.of(outcome.in_company(votes, recorded[task])).failed
+        return outcome.seems_failed(known, votes)
 
     ended: Counter[tuple[Task, bool | None]] = Counter()
     for (task, votes), n in course.runs.items():
         ended[task, failed(task, votes)] += n
     runs = {
-        task: _Runs(ended[task, False], ended[task, True], Counter(), Counter(), Counter())
+        task: _Runs(
+            ended[task, False],
+            ended[task, True],
+            Counter(),
+            Counter(),
+            Counter(),
+            Counter(),
+            Counter(),
+        )
         for task in recorded
     }
     for (task, votes, step), n in course.steps.items():
@@ -135,20 +152,25 @@ def _by_task(course: Course) -> dict[Task, _Runs]:
     for (task, votes, step, later), n in course.follows.items():
         if failed(task, votes) is False:
             runs[task].follows[step, later] += n
+    for (task, votes, step, later), n in course.before.items():
+        bad = failed(task, votes)
+        if bad is not None:
+            (runs[task].before_bad if bad else runs[task].before)[step, later] += n
     return runs
 
 
 def _next(runs: _Runs, step: Step) -> Step | None:
-    """What most good runs do after the step, None if they do many things."""
+    """What most good runs call after the step; None if they do many things, or answer."""
     after = {later: n for (one, later), n in runs.follows.items() if one == step}
     if not after:
         return None
     best = min(after, key=lambda later: (-after[later], later))
-    return best if after[best] >= _NEXT_SHARE * runs.taken[step] else None
+    most = best.tool != ANSWER and after[best] >= _NEXT_SHARE * runs.taken[step]
+    return best if most else None
 
 
 def _hit(one: _Skippable, going: _Going) -> Hit:
-    then = "the answer" if one.then.tool == ANSWER else wording.quoted(one.then.tool)
+    then = wording.quoted(one.then.tool)
     step = wording.quoted(one.step.tool)
     note = f"{then} comes without {step} before it"
     spots = [_spot(going.span_id, going.end_ns, going.resource_id, Role.CAUSE, note)]
@@ -171,6 +193,7 @@ def _hit(one: _Skippable, going: _Going) -> Hit:
         spots=tuple(spots),
         calls=frozenset({going.s}),
         grade=Grade.EXPLICIT,
+        evident=going.failed,
         slots={"then": then, "share": f"{one.share:.0%}"},
     )
 

@@ -1,10 +1,13 @@
 """Swallowed errors: something inside a step fails, the step says it worked, and the run goes wrong.
 
 detectors.md §2.3 no. 21: a failed span below a call that reports success, with nothing after it inside the
-call that makes it good; told only where runs with it surely fail more often. A call's own error
-that its model sees is none: an agent may react to it.
+call that makes it good; told where runs with it surely fail more often, or where the call then answers
+that there is nothing, as if it had looked. A call's own error that its model sees is none: an agent may
+react to it.
 """
 
+import json
+import re
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -18,6 +21,18 @@ from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
 
 RISK_LOW_MIN: Final = 1.2  # lower bound of the risk ratio (detectors.md §1.2)
+_RESULT_CHARS_MAX: Final = 2_000  # an answer that says "nothing" is short
+
+# Where the inner operation says that the thing does not exist, "nothing found" is the truth.
+_SAYS_ABSENT: Final = re.compile(
+    r"(?i)\b404\b|not[ _]?found|no such|(does|did) ?(not|n't) exist|no (rows?|results?|match)|cache miss|unknown"
+)
+_NOTHING: Final = re.compile(
+    r"(?i)\W*(no|nothing|0)( \w+)? ?(results?|match(es)?|rows|items|hits|records?|entries|found)( found)?\W*"
+)
+_STATUS: Final = frozenset(
+    {"", "0", "1", "true", "false", "ok", "success", "succeeded", "done", "completed"}
+)
 
 # `inside` is the way up from failed spans to the first call around them; a failed span on the way has said
 # so to what is above it, and what an agent meets it may answer. A call that two layers record is one call.
@@ -36,9 +51,11 @@ with recursive inside as (
 caught as (
   select call.t, call.s as call_s, call.service, call.agent, call.tool, span.s, span.span_id, span.name,
          span.kind, span.end_ns, span.resource_id, left(span.error_text, 160) as text,
-         host.span_id as call_span_id, host.end_ns as call_end_ns, host.resource_id as call_resource
+         host.span_id as call_span_id, host.end_ns as call_end_ns, host.resource_id as call_resource,
+         coalesce(span.error_type, '') as error_type, left(said.result, $result_chars) as result
   from inside join frame_call call on inside.s = call.s
   join frame_span span on span.s = inside.inner_s join frame_span host on host.s = call.s
+  left join frame_text said on said.s = call.s
   where is_call and not call.failed and inner_tool is distinct from call.tool),
 fallback as (
   select distinct caught.s from caught join frame_span other
@@ -65,13 +82,53 @@ class _Caught(NamedTuple):
     call_span_id: str
     call_end_ns: int
     call_resource: int
+    error_type: str
+    result: str | None
 
 
 def swallowed_error(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per trace and tool that hides a failure."""
-    rows = map(_Caught._make, frame.con.execute(_SWALLOWED).fetchall())
+    rows = map(_Caught._make, _fetched(frame))
     by_tool = groupby(rows, key=lambda row: (row.t, row.service, row.agent, row.tool))
     return [_hit(list(same)) for _, same in by_tool]
+
+
+def _fetched(frame: Frame) -> list[tuple[object, ...]]:
+    return frame.con.execute(_SWALLOWED, {"result_chars": _RESULT_CHARS_MAX}).fetchall()
+
+
+def _is_hollow(caught: _Caught) -> bool:
+    """Whether the call answers that there is nothing although it could not look."""
+    if caught.result is None or _SAYS_ABSENT.search(f"{caught.error_type} {caught.text}"):
+        return False
+    told = _read(caught.result)
+    if isinstance(told, dict):
+        members = list(told.values())
+        return any(one in (None, "", [], {}) for one in members) and not any(map(_says, members))
+    return told == [] or (isinstance(told, str) and _NOTHING.fullmatch(told) is not None)
+
+
+def _read(result: str) -> object:
+    """The value in an answer: JSON, also as the one text block of a message, or lines `name: value`."""
+    try:
+        told = json.loads(result)
+    except ValueError:
+        lines = [line.partition(":") for line in result.strip().splitlines()]
+        plain = all(colon and name.isidentifier() for name, colon, _ in lines)
+        return {name: value.strip() for name, _, value in lines} if plain and lines else result
+    if isinstance(told, list) and len(told) == 1 and isinstance(told[0], dict):
+        text = told[0].get("text")
+        return _read(text) if isinstance(text, str) else told
+    return told
+
+
+def _says(member: object) -> bool:
+    """Whether a member of an answer is content: flags, page numbers and "ok" are none."""
+    if isinstance(member, str):
+        return member.strip().casefold() not in _STATUS
+    if isinstance(member, int | float):  # a flag is a number, too
+        return member not in (0, 1)
+    return bool(member)
 
 
 def _hit(caught: list[_Caught]) -> Hit:
@@ -102,6 +159,7 @@ def _hit(caught: list[_Caught]) -> Hit:
         grade=Grade.EXPLICIT,
         waste=Waste(),
         strength=len(caught),
+        evident=any(map(_is_hollow, caught)),
         slots={"name": first.name, "text": first.text},
     )
 
@@ -111,11 +169,12 @@ def _tell(assessment: Assessment) -> wording.Sentences:
     tool, inner = wording.quoted(hit.subject.tool), wording.quoted(hit.slots["name"])
     text = wording.plain(hit.slots["text"])
     says = f" (“{text}”)" if text else ""
+    answer = ", answering that there is nothing" if hit.evident else ""
     return wording.Sentences(
         title=f"Agent {wording.quoted(hit.subject.agent)}: tool {tool} reports success although {inner}"
         " inside it fails",
         summary=f"{wording.rate(assessment)}. The inner operation fails{says}, nothing inside the call makes"
-        f" it good, and the call does not tell the agent.{wording.harm(assessment)}",
+        f" it good, and the call does not tell the agent{answer}.{wording.harm(assessment)}",
         why="it failed inside a call that reports success, so the agent cannot react to it",
         recommendation=f"Let {tool} return the error of {inner} to the agent, or a result that says what is"
         " missing, instead of success.",

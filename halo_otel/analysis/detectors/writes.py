@@ -6,7 +6,8 @@ conflicting write  at once or within 10 s, and the second did not look in betwee
 In both the second cannot have known: it works beside the first, its model was asked before the first
 change was done, or it was asked with a prompt that is recorded whole and does not speak of the change.
 The same value twice, other fields, and changes that were refused are no conflict. Where changes state the
-versions that they build on, those decide.
+versions that they build on, those decide. Two changes that make the same version of a thing both build on
+the one before it.
 """
 
 from collections.abc import Iterable
@@ -41,7 +42,8 @@ _SELECTORS: Final = (
 )
 _VALUES: Final = frozenset({"value", "to", "new_value", "new"})
 
-_PAIRS: Final = """
+# A number that other things state, too, or that begins to count, may be the version of the interface.
+_PAIRS: Final = r"""
 with change as (
   select *, row_number() over (partition by t, key order by start_ns, s) as place
   from frame_touch where effect = 'write' and not failed and sig is not null and (t, key) in (
@@ -51,7 +53,10 @@ pair as (
   select first.t, first.s as first_s, first.agent as first_agent, first.end_ns as first_end_ns, first.nth as first_nth,
          first.mark as first_mark, first.tool as first_tool,
          last.s, last.service, last.agent, last.tool, last.key, last.thing, last.resource, last.key_names, last.start_ns, last.turn_s,
-         last.base, last.base_nth
+         last.base, last.base_nth,
+         coalesce(first.mark = last.mark and regexp_full_match(last.mark, '[1-9]\d{0,17}') and last.mark <> '1', false) and not exists (
+           from frame_touch other where other.t = last.t and other.tool = last.tool and other.thing <> last.thing
+             and other.mark = last.mark) as same_version
   from change first join change last on first.t = last.t and first.key = last.key
     and first.place < last.place and first.place >= last.place - $back
     and first.agent <> last.agent and first.sig <> last.sig),
@@ -64,7 +69,7 @@ looked as (
 select pair.t, pair.service, pair.agent, pair.tool, pair.resource, pair.key_names, pair.s, pair.first_s, pair.first_agent,
        looked.look_s, pair.start_ns - pair.first_end_ns as gap_ns,
        coalesce(turn.start_ns < pair.first_end_ns, pair.start_ns < pair.first_end_ns) as asked_before, pair.turn_s,
-       coalesce(pair.base_nth, case when pair.base is null then look_nth end) < pair.first_nth as older
+       coalesce(pair.base_nth, case when pair.base is null then look_nth end) < pair.first_nth as older, pair.same_version
 from pair left join looked using (s, first_s) left join frame_turn turn on pair.turn_s = turn.s
 where coalesce(look_ns <= pair.first_end_ns, true)
   and coalesce(coalesce(pair.base_nth, case when pair.base is null then look_nth end) < pair.first_nth, true)
@@ -87,6 +92,7 @@ class _Pair(NamedTuple):
     asked_before: bool
     turn_s: int | None
     older: bool | None  # the second builds on a version older than the first change's, both stated
+    same_version: bool  # both changes say that they made the same version
 
 
 class _Clash(NamedTuple):
@@ -137,7 +143,7 @@ def _clashes(frame: Frame) -> list[_Clash]:
             known is not Told.YES
             and (clash.pair.t, clash.pair.first_agent, clash.pair.agent) in beside
         )
-        or (known is Told.NO and clash.pair.look_s is not None)
+        or (known is Told.NO and (clash.pair.look_s is not None or clash.pair.same_version))
     ]
 
 

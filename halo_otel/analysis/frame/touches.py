@@ -5,7 +5,8 @@
 A `thing` is the values that name it alone. A resource is what a tool is about (`get_order`, `update_orders` -> order) and the values that name it
 (`order_id`, `path`). `mark` is the version that the answer states, `nth` orders the versions of one
 resource: numbers and times by themselves, opaque marks (an etag) by when they were first seen. `base` is
-the version a call says it builds on. An answer that states more than one version tells none
+the version a call says it builds on. Where a tool's name does not say whether it changes anything, its
+answer may: it confirms a change, or states a later version than the call was based on. An answer that states more than one version tells none
 (detectors.md §1.6). Only traces are here in which several agents call tools or versions are told twice.
 """
 
@@ -29,6 +30,13 @@ _KEY_NAMES: Final = (
     r"(?i)^(.*[_.-])?(id|key|uuid|guid|path|file|filename|uri|url|sku|slug|ref|reference|number|no|code"
     r"|table|document|doc|record|ticket|entity|resource)$|[a-z](Id|ID|Key|Path|Uri|Url|Ref|Number|No|Code)$"
 )
+# How tools confirm in a few words that they have changed something: `{"saved": true}`, "2 rows updated".
+_CHANGED: Final = (
+    r'(?i)"(?:is_?)?(?:saved|updated|changed|modified|written|stored|applied|committed|replaced|persisted)"\s*:\s*true'
+    r"|\b[1-9]\d* (?:file|row|record|item|line|entry|entrie|document|field|object)s? "
+    r"(?:(?:was|were|has been|have been) )?(?:changed|updated|modified|written|affected|inserted|replaced|saved)\b"
+)
+_CONFIRMATION_CHARS_MAX: Final = 500  # a longer answer tells of the thing, not of the call
 # What is said of a thing in the name of a tool, beside the thing.
 _FILLERS: Final = (
     *(
@@ -70,6 +78,7 @@ _FILLERS: Final = (
         "commit",
         "apply",
     ),
+    *("amend", "alter", "revise", "rewrite", "overwrite", "correct", "open"),
     *(
         "replace",
         "upsert",
@@ -175,18 +184,29 @@ argument as (
   select t, s, tool, lower(name) as name, value, regexp_matches(name, '{_KEY_NAMES}') as names_it,
          regexp_full_match(name, '(?i){BASE_NAMES}') as is_base,
          list_has_any(family, list_transform(halo_words(name),
-           lambda word: case when length(word) > 3 then rtrim(word, 's') else word end)) as is_own, family
+           lambda word: case when length(word) > 3 then rtrim(word, 's') else word end)) as is_own, family, is_id
   from frame_argument join tools using (tool) semi join chosen using (t)),
 ranked as (
-  select *, case when names_it and is_own then 1 when names_it or is_own then 2 end as place from argument
+  -- A word that only shares the tool's name (`verdict="strike"`) names nothing beside an id.
+  select *, case when names_it and is_own then 1
+                 when names_it or is_own and (is_id or not bool_or(is_id) over (partition by s)) then 2 end as place
+  from argument
   where not is_base and name not in ('idempotency_key', 'request_id', 'trace_id', 'session_id', 'api_key')),
 named as (
   select s, hash(any_value(family), list_sort(list(value))) as key, hash(list_sort(list(value))) as thing, list_sort(list(name)) as key_names,
          string_agg(value, ', ' order by name) as resource
   from (select *, min(place) over (partition by s) as best from ranked) where place = best group by s),
 based as (select s, min(value) as base from argument where is_base group by s),
+confirmed as (
+  select call.s from frame_call call join frame_text text using (s)
+  where call.effect = 'unknown' and not call.failed and text.result_chars <= {_CONFIRMATION_CHARS_MAX}
+    and regexp_matches(text.result, '{_CHANGED}')
+  union
+  select call.s from frame_call call join based using (s) join told using (s)
+  where call.effect = 'unknown' and halo_order(told.mark) > halo_order(based.base)),
 touch as (
-  select call.t, call.s, call.service, call.agent, call.tool, call.effect, call.start_ns, call.end_ns,
+  select call.t, call.s, call.service, call.agent, call.tool,
+         case when call.s in (from confirmed) then 'write' else call.effect end as effect, call.start_ns, call.end_ns,
          call.failed, call.turn_s, call.sig, call.obs, named.key, named.thing, named.key_names, named.resource,
          case when call.effect = 'read' and based.base is not null then null else told.mark end as mark,
          based.base

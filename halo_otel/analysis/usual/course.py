@@ -3,6 +3,7 @@
     feeds   in how many traces a tool that works was called with an id that another one had returned
     falls   in how many traces a step failed after another had failed, and in how many it only ran
     steps   which steps the runs of a task take, which step comes next, by how the run ended
+    before  in how many of these runs one step comes anywhere before another
 
 A step is a tool of an agent, `ANSWER` the model turn that ends a run. A task is what the root's agent
 of a service does. Counts are added, in any order.
@@ -70,6 +71,18 @@ select task.service, task.agent, vote.votes, placed.agent, placed.tool, coalesce
 from placed join task using (t) join frame_vote vote using (t) group by all
 """
 )
+# Pairs grow with the square of the different steps; a run with more has no usual course.
+_STEPS_MAX: Final = 64
+_BEFORE: Final = (
+    STEPS  # noqa: S608 our query
+    + """
+select task.service, task.agent, vote.votes, earlier.agent, earlier.tool, placed.agent, placed.tool, count(*)
+from placed join placed earlier on earlier.t = placed.t and earlier.s < placed.s
+join task on task.t = placed.t join frame_vote vote on vote.t = placed.t
+where placed.tool <> $answer
+  and placed.t in (select t from placed group by t having count(*) <= $steps_max) group by all
+"""
+)
 _RUNS: Final = """
 select service, agent, votes, count(*) from (
   select t, arg_min(service, (p is not null, s)) as service, arg_min(agent, (p is not null, s)) as agent
@@ -117,6 +130,9 @@ class Course:
     runs: Mapping[tuple[Task, Votes], int] = field(default_factory=dict)
     steps: Mapping[tuple[Task, Votes, Step], int] = field(default_factory=dict)
     follows: Mapping[tuple[Task, Votes, Step, Step], int] = field(default_factory=dict)
+    before: Mapping[tuple[Task, Votes, Step, Step], int] = field(
+        default_factory=dict
+    )  # at any distance
 
 
 def learn(frame: Frame) -> Course:
@@ -133,6 +149,12 @@ def learn(frame: Frame) -> Course:
         steps[task, cast, step] += n
         if next_tool:
             follows[task, cast, step, Step(next_own, next_tool)] += n
+    before: Counter[tuple[Task, Votes, Step, Step]] = Counter()
+    for row in con.execute(_BEFORE, {"answer": ANSWER, "steps_max": _STEPS_MAX}).fetchall():
+        service, agent, votes, own, tool, later_own, later_tool, n = row
+        before[
+            Task(service, agent), tuple(votes), Step(own, tool), Step(later_own, later_tool)
+        ] += n
     return Course(
         feeds={(r[0], r[1], r[2]): r[3] for r in con.execute(_FEEDS).fetchall()},
         works={(r[0], r[1]): r[2] for r in con.execute(_WORKS).fetchall()},
@@ -144,6 +166,7 @@ def learn(frame: Frame) -> Course:
         runs=runs,
         steps=steps,
         follows=follows,
+        before=before,
     )
 
 
@@ -156,12 +179,14 @@ def merge(courses: Iterable[Course]) -> Course:
     runs: Counter[tuple[Task, Votes]] = Counter()
     steps: Counter[tuple[Task, Votes, Step]] = Counter()
     follows: Counter[tuple[Task, Votes, Step, Step]] = Counter()
+    before: Counter[tuple[Task, Votes, Step, Step]] = Counter()
     for course in courses:
         feeds.update(course.feeds)
         works.update(course.works)
         runs.update(course.runs)
         steps.update(course.steps)
         follows.update(course.follows)
+        before.update(course.before)
         for fall, seen in course.falls.items():
             falls[fall] = _sum(falls[fall], seen)
         for unit, seen in course.units.items():
@@ -174,6 +199,7 @@ def merge(courses: Iterable[Course]) -> Course:
         runs=runs,
         steps=steps,
         follows=follows,
+        before=before,
     )
 
 
