@@ -42,7 +42,8 @@ class Agents:
         at = start
         for _ in range(repeats):
             at = self._model_turn(root, at + NS // 10)
-            at = self._tool_call(root, at, {"from": "OSL", "to": "LIS"}, '{"flights": []}')
+            asked = {"from": "OSL", "to": "LIS", "traveller": session}
+            at = self._tool_call(root, at, asked, '{"flights": []}')
         if fails:
             at = self._tool_call(root, at, {"card": session}, None)
         at = self._model_turn(root, at + NS // 10)
