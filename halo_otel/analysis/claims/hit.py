@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from halo_otel.model.finding import Role, Subject
 from halo_otel.model.span import SpanId
@@ -38,6 +38,35 @@ class Spot:
     note: str
     time_ns: int
     resource_id: int
+
+
+class SpanRow(Protocol):
+    """A row of a detector's query that is about one span."""
+
+    @property
+    def span_id(self) -> str: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def resource_id(self) -> int: ...
+
+
+def spot(row: SpanRow, role: Role, note: str) -> Spot:
+    """The evidence span that `row` is about."""
+    return spot_at(row.span_id, row.end_ns, row.resource_id, role, note)
+
+
+def spot_at(
+    span_id: str, end_ns: int | None, resource_id: int | None, role: Role, note: str
+) -> Spot:
+    """An evidence span that a row names beside its own; the time and resource of an outer join."""
+    return Spot(
+        span_id=SpanId(span_id),
+        role=role,
+        note=note,
+        time_ns=end_ns or 0,
+        resource_id=resource_id or 0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

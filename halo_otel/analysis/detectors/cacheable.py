@@ -9,12 +9,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 TRACES_MIN: Final = 20
 
@@ -79,12 +78,10 @@ def _hit(calls: list[_Call]) -> Hit:
         scope=("cacheable",),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.span_id),
-                role=Role.CAUSE,
-                note=f"{first.traces} runs in sight made this call and got the same answer",
-                time_ns=first.end_ns,
-                resource_id=first.resource_id,
+            spot(
+                first,
+                Role.CAUSE,
+                f"{first.traces} runs in sight made this call and got the same answer",
             ),
         ),
         calls=frozenset(call.s for call in calls),

@@ -12,13 +12,12 @@ from halo_otel.analysis.causality import causes
 from halo_otel.analysis.causality.causes import EDGES, Edge, Failure
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.course import Step
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _FALLEN_MIN: Final = 2  # steps that fail of the first: one is an error and its echo
 _SHOWN: Final = 3
@@ -64,9 +63,9 @@ def _hit(first: Failure, chain: Sequence[Edge], fallen: int) -> Hit:
     edges = Counter(edge.kind for edge in chain)
     main = min(edges, key=lambda kind: (-edges[kind], kind))
     names = sorted({edge.dst.tool or edge.dst.agent for edge in chain})
-    spots = [_spot(first, Role.CAUSE, first.text or "the first failure")]
+    spots = [spot(first, Role.CAUSE, first.text or "the first failure")]
     spots += [
-        _spot(edge.dst, Role.SYMPTOM, f"{EDGES[edge.kind]}: {edge.dst.text}") for edge in chain
+        spot(edge.dst, Role.SYMPTOM, f"{EDGES[edge.kind]}: {edge.dst.text}") for edge in chain
     ]
     return Hit(
         detector="cascade",
@@ -80,16 +79,6 @@ def _hit(first: Failure, chain: Sequence[Edge], fallen: int) -> Hit:
         waste=Waste(calls=len(chain), ns=sum(e.dst.end_ns - e.dst.start_ns for e in chain)),
         strength=fallen,
         slots={"edge": main, "fallen": ", ".join(map(wording.quoted, names[:_SHOWN]))},
-    )
-
-
-def _spot(failure: Failure, role: Role, note: str) -> Spot:
-    return Spot(
-        span_id=SpanId(failure.span_id),
-        role=role,
-        note=note,
-        time_ns=failure.end_ns,
-        resource_id=failure.resource_id,
     )
 
 

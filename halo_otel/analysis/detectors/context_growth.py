@@ -12,13 +12,12 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual import extent
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _TURNS_MIN: Final = 5
 _PEAK_MIN: Final = 8_000  # tokens; below, growth costs nothing worth a word
@@ -155,15 +154,7 @@ def _hit(growth: _Growth) -> Hit:
         subject=Subject(service=growth.service, agent=growth.agent),
         exposure=Group(growth.service, growth.agent, EVERYTHING),
         trace=growth.t,
-        spots=(
-            Spot(
-                span_id=SpanId(growth.span_id),
-                role=Role.CAUSE,
-                note=note,
-                time_ns=growth.end_ns,
-                resource_id=growth.resource_id,
-            ),
-        ),
+        spots=(spot(growth, Role.CAUSE, note),),
         calls=frozenset({growth.s}),
         grade=Grade.EXPLICIT if overflows else Grade.INFERRED,
         waste=Waste(tokens=max(0, growth.tokens)),

@@ -10,12 +10,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _PROMPT_MIN: Final = 2_000  # tokens before the drop; below, a turn's own size is more than that
 _AGAIN_MIN: Final = 2  # one repeated lookup happens anyway
@@ -74,19 +73,15 @@ def _hit(calls: list[_Again]) -> Hit:
         scope=("loss",),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.span_id),
-                role=Role.CAUSE,
-                note=f"the prompt shrank from {first.before} to {first.prompt} tokens",
-                time_ns=first.end_ns,
-                resource_id=first.resource_id,
+            spot(
+                first, Role.CAUSE, f"the prompt shrank from {first.before} to {first.prompt} tokens"
             ),
-            Spot(
-                span_id=SpanId(first.again_span_id),
-                role=Role.SYMPTOM,
-                note=f"asked and answered before the prompt shrank; {len(calls)} such calls",
-                time_ns=first.again_end_ns,
-                resource_id=first.again_resource,
+            spot_at(
+                first.again_span_id,
+                first.again_end_ns,
+                first.again_resource,
+                Role.SYMPTOM,
+                f"asked and answered before the prompt shrank; {len(calls)} such calls",
             ),
         ),
         calls=frozenset(call.s for call in calls),

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
-from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Waste, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.histogram import Histogram
@@ -18,7 +18,6 @@ from halo_otel.analysis.usual.modes import Modes, modes
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.analysis.usual.spending import RUNS, Root
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _RATIO_MIN: Final = 2.0
 # Context adds up: a run of twice the calls pays up to twice as much for each, and is healthy.
@@ -97,12 +96,12 @@ def _hit(run: _Run, usual: Modes, spot: tuple[str, int, int]) -> Hit:
         exposure=Group(run.service, ANY_AGENT, EVERYTHING),
         trace=run.t,
         spots=(
-            Spot(
-                span_id=SpanId(span_id),
-                role=Role.CAUSE,
-                note=f"the dearest of {run.turns} turns: {run.turn_tokens:,} of {run.tokens:,} tokens",
-                time_ns=end_ns,
-                resource_id=resource_id,
+            spot_at(
+                span_id,
+                end_ns,
+                resource_id,
+                Role.CAUSE,
+                f"the dearest of {run.turns} turns: {run.turn_tokens:,} of {run.tokens:,} tokens",
             ),
         ),
         calls=frozenset(run.spans),

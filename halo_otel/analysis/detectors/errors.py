@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _ERRORS_SHOWN: Final = 2  # error spans of one kind shown per trace; the rest says the same
 _RAISED: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|Timeout|Warning))\s*:")
@@ -137,21 +136,19 @@ def _hit(errors: list[_RootError]) -> Hit:
     spots: list[Spot] = []
     for error in errors[:_ERRORS_SHOWN]:
         spots.append(
-            Spot(
-                span_id=SpanId(error.span_id),
-                role=Role.SYMPTOM if asked_wrong else Role.CAUSE,
-                note=error.text or error.error_type or "failed",
-                time_ns=error.end_ns,
-                resource_id=error.resource_id,
+            spot(
+                error,
+                Role.SYMPTOM if asked_wrong else Role.CAUSE,
+                error.text or error.error_type or "failed",
             )
         )
     if first.turn_span_id is not None:
-        turn = Spot(
-            span_id=SpanId(first.turn_span_id),
-            role=Role.CAUSE if asked_wrong else Role.SYMPTOM,
-            note="the model turn that asked for the failed call",
-            time_ns=first.turn_end_ns or 0,
-            resource_id=first.turn_resource or 0,
+        turn = spot_at(
+            first.turn_span_id,
+            first.turn_end_ns,
+            first.turn_resource,
+            Role.CAUSE if asked_wrong else Role.SYMPTOM,
+            "the model turn that asked for the failed call",
         )
         spots.insert(0 if asked_wrong else len(spots), turn)
     return Hit(

@@ -16,13 +16,12 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.sensitive import Sensitive, credentials, personal
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _PLACES_SHOWN: Final = 3  # evidence spans of one trace
 
@@ -258,23 +257,17 @@ def _hit(detector: str, found: list[tuple[_Found, _Origin]]) -> Hit:
         )
         spots.setdefault(
             where.span_id,
-            Spot(
-                span_id=SpanId(where.span_id),
-                role=Role.CAUSE,
-                note=f"{one.what.kind} {one.what.shown}{place}",
-                time_ns=where.end_ns,
-                resource_id=where.resource_id,
-            ),
+            spot(where, Role.CAUSE, f"{one.what.kind} {one.what.shown}{place}"),
         )
         if origin.span_id is not None:
             spots.setdefault(
                 origin.span_id,
-                Spot(
-                    span_id=SpanId(origin.span_id),
-                    role=Role.SYMPTOM,
-                    note=f"where the agent read it: {one.what.kind} {one.what.shown}",
-                    time_ns=origin.end_ns or 0,
-                    resource_id=origin.resource_id or 0,
+                spot_at(
+                    origin.span_id,
+                    origin.end_ns,
+                    origin.resource_id,
+                    Role.SYMPTOM,
+                    f"where the agent read it: {one.what.kind} {one.what.shown}",
                 ),
             )
     sure = all(origin.span_id is not None or origin.instructed for _, origin in found)

@@ -11,13 +11,12 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual import extent
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _CHARS_MIN: Final = 20_000  # about 5,000 tokens
 _JUMP_MIN: Final = 5_000
@@ -104,19 +103,13 @@ def _hit(jump: _Jump) -> Hit:
         scope=("huge result",),
         trace=jump.t,
         spots=(
-            Spot(
-                span_id=SpanId(jump.span_id),
-                role=Role.CAUSE,
-                note=f"a result of {jump.chars} characters",
-                time_ns=jump.end_ns,
-                resource_id=jump.resource_id,
-            ),
-            Spot(
-                span_id=SpanId(jump.next_span_id),
-                role=Role.SYMPTOM,
-                note=f"the next prompt: {jump.after} tokens after {jump.before}",
-                time_ns=jump.next_end_ns,
-                resource_id=jump.next_resource,
+            spot(jump, Role.CAUSE, f"a result of {jump.chars} characters"),
+            spot_at(
+                jump.next_span_id,
+                jump.next_end_ns,
+                jump.next_resource,
+                Role.SYMPTOM,
+                f"the next prompt: {jump.after} tokens after {jump.before}",
             ),
         ),
         calls=frozenset({jump.s}),

@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import phrases, wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _STATEMENT_CHARS_MIN: Final = 30
 # Not a statement: a question, code, or what is going to be done.
@@ -100,20 +99,14 @@ def _hit(ignored: list[_Ignored]) -> Hit:
         exposure=Group(first.service, first.agent, "tool", first.tool),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.answer_span_id),
-                role=Role.CAUSE,
-                note=f"says {wording.quoted(first.said)}",
-                time_ns=first.answer_end_ns,
-                resource_id=first.answer_resource,
+            spot_at(
+                first.answer_span_id,
+                first.answer_end_ns,
+                first.answer_resource,
+                Role.CAUSE,
+                f"says {wording.quoted(first.said)}",
             ),
-            Spot(
-                span_id=SpanId(first.span_id),
-                role=Role.SYMPTOM,
-                note=f"the call that failed: {first.error or 'no message'}",
-                time_ns=first.end_ns,
-                resource_id=first.resource_id,
-            ),
+            spot(first, Role.SYMPTOM, f"the call that failed: {first.error or 'no message'}"),
         ),
         calls=frozenset(one.s for one in ignored),
         grade=Grade.INFERRED,

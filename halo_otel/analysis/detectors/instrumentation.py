@@ -10,12 +10,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import capture, wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 # `why` is the commonest reason; a payload that stands nowhere has none, it is absent.
 _GAPS: Final = """
@@ -75,12 +74,10 @@ def _hit(parts: list[_Gap]) -> Hit:
         scope=(gap.missing, gap.why),
         trace=gap.t,
         spots=(
-            Spot(
-                span_id=SpanId(gap.span_id),
-                role=Role.CAUSE,
-                note=f"{gap.missing} {gap.why}; so on {gap.gaps} of {gap.operations} calls of this run",
-                time_ns=gap.end_ns,
-                resource_id=gap.resource_id,
+            spot(
+                gap,
+                Role.CAUSE,
+                f"{gap.missing} {gap.why}; so on {gap.gaps} of {gap.operations} calls of this run",
             ),
         ),
         calls=frozenset(call for part in parts for call in part.calls),

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
@@ -23,7 +23,6 @@ from halo_otel.analysis.wrongcalls import complaints, schemas
 from halo_otel.analysis.wrongcalls.offered import Offered
 from halo_otel.analysis.wrongcalls.schemas import Kind, Schema, Violation
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _TOOL_OK_MIN: Final = 0.5  # a tool that mostly fails teaches nothing (§1.4b)
 _CHANCE_MAX: Final = (
@@ -281,23 +280,15 @@ class _Lessons:
 def _hit(wrongs: list[_Wrong], detector: str) -> Hit:
     call, violation, value, _ = wrongs[0]
     calls = [wrong.call for wrong in wrongs]
-    spots = [
-        Spot(
-            span_id=SpanId(call.span_id),
-            role=Role.CAUSE,
-            note=_note(violation, value, call.text),
-            time_ns=call.end_ns,
-            resource_id=call.resource_id,
-        )
-    ]
+    spots = [spot(call, Role.CAUSE, _note(violation, value, call.text))]
     if call.turn_span_id is not None:
         spots.append(
-            Spot(
-                span_id=SpanId(call.turn_span_id),
-                role=Role.SYMPTOM,
-                note="the model turn that wrote the arguments",
-                time_ns=call.turn_end_ns or 0,
-                resource_id=call.turn_resource or 0,
+            spot_at(
+                call.turn_span_id,
+                call.turn_end_ns,
+                call.turn_resource,
+                Role.SYMPTOM,
+                "the model turn that wrote the arguments",
             )
         )
     failed = detector == "invalid_arguments"

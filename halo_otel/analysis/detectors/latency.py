@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.histogram import Histogram
@@ -16,7 +16,6 @@ from halo_otel.analysis.usual.modes import Modes, modes
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.clock import NS_PER_MS
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _RATIO_MIN: Final = 2.0
 _EXCESS_NS_MIN: Final = 100 * NS_PER_MS
@@ -101,13 +100,7 @@ def _hit(group: Group, mode: Modes, spans: list[_Slow]) -> Hit:
         scope=(group.operation,),
         trace=spans[0].t,
         spots=tuple(
-            Spot(
-                span_id=SpanId(span.span_id),
-                role=Role.CAUSE,
-                note=f"took {span.ns / 1e9:.3g} s; {mode.lower / 1e9:.3g} s is usual",
-                time_ns=span.end_ns,
-                resource_id=span.resource_id,
-            )
+            spot(span, Role.CAUSE, f"took {span.ns / 1e9:.3g} s; {mode.lower / 1e9:.3g} s is usual")
             for span in spans[:_SPANS_SHOWN]
         ),
         calls=frozenset(span.s for span in spans),

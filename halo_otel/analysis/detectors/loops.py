@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _PERIODS: Final = range(1, 7)  # OpenHands' stuck detector looks 6 steps back
 _CYCLES_MIN: Final = 3
@@ -200,30 +199,20 @@ def _backs_off(calls: list[_Call]) -> bool:
 def _spots(run: _Run, calls: list[_Call], note: str) -> tuple[Spot, ...]:
     """The first repeated call, the turn that asked for it, and the last call."""
     again, last = calls[run.period], calls[-1]
-    spots = [_spot(again, Role.CAUSE, f"first repeat; {note}")]
+    spots = [spot(again, Role.CAUSE, f"first repeat; {note}")]
     if again.turn_span_id is not None:
         spots.append(
-            Spot(
-                span_id=SpanId(again.turn_span_id),
-                role=Role.SYMPTOM,
-                note="the model turn that asked for the repeat",
-                time_ns=again.turn_end_ns or 0,
-                resource_id=again.turn_resource or 0,
+            spot_at(
+                again.turn_span_id,
+                again.turn_end_ns,
+                again.turn_resource,
+                Role.SYMPTOM,
+                "the model turn that asked for the repeat",
             )
         )
     if last.s != again.s:
-        spots.append(_spot(last, Role.SYMPTOM, f"last of {len(calls)} calls"))
+        spots.append(spot(last, Role.SYMPTOM, f"last of {len(calls)} calls"))
     return tuple(spots)
-
-
-def _spot(call: _Call, role: Role, note: str) -> Spot:
-    return Spot(
-        span_id=SpanId(call.span_id),
-        role=role,
-        note=note,
-        time_ns=call.end_ns,
-        resource_id=call.resource_id,
-    )
 
 
 def _waste(extra: list[_Call]) -> Waste:

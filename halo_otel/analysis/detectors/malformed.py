@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 # Words that are only ever said of a model's output: LangChain, LlamaIndex, CrewAI, Pydantic AI, OpenAI Agents,
 # instructor, smolagents, AutoGen, InterCode, Groq, Gemini.
@@ -115,23 +114,21 @@ def malformed_output(frame: Frame, profile: Profile) -> list[Hit]:
 def _hit(failures: list[_Failure]) -> Hit:
     first, last = failures[0], failures[-1]
     spots = [
-        Spot(
-            span_id=SpanId(first.span_id),
-            role=Role.SYMPTOM if first.turn_span_id else Role.CAUSE,
-            note=first.says or "could not be read",
-            time_ns=first.end_ns,
-            resource_id=first.resource_id,
+        spot(
+            first,
+            Role.SYMPTOM if first.turn_span_id else Role.CAUSE,
+            first.says or "could not be read",
         )
     ]
     if first.turn_span_id is not None:
         spots.insert(
             0,
-            Spot(
-                span_id=SpanId(first.turn_span_id),
-                role=Role.CAUSE,
-                note="the model turn whose output could not be read",
-                time_ns=first.turn_end_ns or 0,
-                resource_id=first.turn_resource or 0,
+            spot_at(
+                first.turn_span_id,
+                first.turn_end_ns,
+                first.turn_resource,
+                Role.CAUSE,
+                "the model turn whose output could not be read",
             ),
         )
     return Hit(

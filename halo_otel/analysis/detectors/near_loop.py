@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import phrases, wording
 from halo_otel.analysis.claims.detector import Detector, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _CALLS_MIN: Final = 4
 _ALIKE: Final = 0.7
@@ -113,10 +112,10 @@ def _hit(calls: list[_Call]) -> Hit:
         scope=("near",),
         trace=first.t,
         spots=(
-            _spot(
+            spot(
                 again[0], Role.CAUSE, f"nearly the call before; {len(calls)} calls with one answer"
             ),
-            _spot(last, Role.SYMPTOM, f"last of {len(calls)} calls"),
+            spot(last, Role.SYMPTOM, f"last of {len(calls)} calls"),
         ),
         calls=frozenset(call.s for call in calls),
         grade=Grade.INFERRED,
@@ -127,16 +126,6 @@ def _hit(calls: list[_Call]) -> Hit:
             ns=sum(call.work_ns for call in again),
         ),
         strength=len(calls),
-    )
-
-
-def _spot(call: _Call, role: Role, note: str) -> Spot:
-    return Spot(
-        span_id=SpanId(call.span_id),
-        role=role,
-        note=note,
-        time_ns=call.end_ns,
-        resource_id=call.resource_id,
     )
 
 

@@ -12,12 +12,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _STEPS_MIN: Final = 8
 _SHORT_CHARS: Final = 300  # longer answers with another hash are taken to be new
@@ -121,20 +120,8 @@ def _hit(steps: list[_Step]) -> Hit:
         exposure=Group(first.service, first.agent, EVERYTHING),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.span_id),
-                role=Role.CAUSE,
-                note=f"from here on {len(steps)} calls bring nothing new",
-                time_ns=first.end_ns,
-                resource_id=first.resource_id,
-            ),
-            Spot(
-                span_id=SpanId(last.span_id),
-                role=Role.SYMPTOM,
-                note="the last of them",
-                time_ns=last.end_ns,
-                resource_id=last.resource_id,
-            ),
+            spot(first, Role.CAUSE, f"from here on {len(steps)} calls bring nothing new"),
+            spot(last, Role.SYMPTOM, "the last of them"),
         ),
         calls=frozenset(step.s for step in steps),
         grade=Grade.INFERRED,

@@ -14,12 +14,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import phrases, wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _PLAN_TOOL: Final = r"(?i)(todo|to_do|plan|checklist|task_?list)"
 # As JSON (`TodoWrite`) or as a list of boxes.
@@ -162,20 +161,8 @@ def _hit(end: _Open, sign: str, what: str) -> Hit:
         scope=(sign, what) if sign == "failed" else (sign,),
         trace=end.t,
         spots=(
-            Spot(
-                span_id=SpanId(end.span_id),
-                role=Role.CAUSE,
-                note=f"says {wording.quoted(end.said)}",
-                time_ns=end.end_ns,
-                resource_id=end.resource_id,
-            ),
-            Spot(
-                span_id=SpanId(end.open_span_id),
-                role=Role.SYMPTOM,
-                note=is_open,
-                time_ns=end.open_end_ns,
-                resource_id=end.open_resource,
-            ),
+            spot(end, Role.CAUSE, f"says {wording.quoted(end.said)}"),
+            spot_at(end.open_span_id, end.open_end_ns, end.open_resource, Role.SYMPTOM, is_open),
         ),
         calls=frozenset({end.s}),
         grade=Grade.INFERRED,

@@ -10,12 +10,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _REPEATS: Final = """
 with epochs as (
@@ -68,19 +67,13 @@ def _hit(repeats: list[_Repeat]) -> Hit:
         exposure=Group(first.service, first.agent, "tool", first.tool),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.span_id),
-                role=Role.CAUSE,
-                note="asked again with the same arguments, answered the same",
-                time_ns=first.end_ns,
-                resource_id=first.resource_id,
-            ),
-            Spot(
-                span_id=SpanId(first.original_span_id),
-                role=Role.CONTRAST,
-                note="the first time it was asked",
-                time_ns=first.original_end_ns,
-                resource_id=first.original_resource,
+            spot(first, Role.CAUSE, "asked again with the same arguments, answered the same"),
+            spot_at(
+                first.original_span_id,
+                first.original_end_ns,
+                first.original_resource,
+                Role.CONTRAST,
+                "the first time it was asked",
             ),
         ),
         calls=frozenset(repeat.s for repeat in repeats),

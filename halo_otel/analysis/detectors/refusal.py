@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import phrases, wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _REFUSALS_MIN: Final = 2
 # Both, and the words of a rule, are set so that tau-bench's airline customers who insist stay silent.
@@ -104,12 +103,10 @@ def _hit(refusals: list[_Refusal]) -> Hit:
         exposure=Group(first.service, first.agent, EVERYTHING),
         trace=first.t,
         spots=tuple(
-            Spot(
-                span_id=SpanId(one.span_id),
-                role=Role.SYMPTOM if place else Role.CAUSE,
-                note=f"refusal {place + 1} of {len(refusals)}: {wording.quoted(one.output)}",
-                time_ns=one.end_ns,
-                resource_id=one.resource_id,
+            spot(
+                one,
+                Role.SYMPTOM if place else Role.CAUSE,
+                f"refusal {place + 1} of {len(refusals)}: {wording.quoted(one.output)}",
             )
             for place, one in enumerate(refusals[:3])
         ),

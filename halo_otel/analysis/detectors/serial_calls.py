@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _CALLS_MIN: Final = 3
 _SHARE_MIN: Final = 0.2
@@ -139,20 +138,18 @@ def _hit(calls: list[_Call], grade: Grade) -> Hit:
         scope=(tools,),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.turn_span_id),
-                role=Role.CAUSE,
-                note=f"the first of {first.n} calls could have been made with the others",
-                time_ns=first.turn_end_ns,
-                resource_id=first.turn_resource,
+            spot_at(
+                first.turn_span_id,
+                first.turn_end_ns,
+                first.turn_resource,
+                Role.CAUSE,
+                f"the first of {first.n} calls could have been made with the others",
             ),
             *(
-                Spot(
-                    span_id=SpanId(call.span_id),
-                    role=Role.SYMPTOM,
-                    note=f"waited for the call before it, which it does not need ({call.tool})",
-                    time_ns=call.end_ns,
-                    resource_id=call.resource_id,
+                spot(
+                    call,
+                    Role.SYMPTOM,
+                    f"waited for the call before it, which it does not need ({call.tool})",
                 )
                 for call in calls[1:3]
             ),

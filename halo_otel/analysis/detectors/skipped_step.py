@@ -15,13 +15,12 @@ from halo_otel.analysis.causality import outcome
 from halo_otel.analysis.causality.causes import fisher
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.hit import ANY_AGENT, EVERYTHING, Grade, Group, Hit, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.course import ANSWER, STEPS, Course, Step, Task
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 RISK_LOW_MIN: Final = 1.2  # lower bound of the risk ratio (detectors.md §1.2)
 # Some runs that failed pass for good ones where little tells, so not every good run need take the step.
@@ -173,10 +172,10 @@ def _hit(one: _Skippable, going: _Going) -> Hit:
     then = wording.quoted(one.then.tool)
     step = wording.quoted(one.step.tool)
     note = f"{then} comes without {step} before it"
-    spots = [_spot(going.span_id, going.end_ns, going.resource_id, Role.CAUSE, note)]
+    spots = [spot_at(going.span_id, going.end_ns, going.resource_id, Role.CAUSE, note)]
     if going.turn_span_id is not None:
         spots.append(
-            _spot(
+            spot_at(
                 going.turn_span_id,
                 going.turn_end_ns or 0,
                 going.turn_resource or 0,
@@ -195,12 +194,6 @@ def _hit(one: _Skippable, going: _Going) -> Hit:
         grade=Grade.EXPLICIT,
         evident=going.failed,
         slots={"then": then, "share": f"{one.share:.0%}"},
-    )
-
-
-def _spot(span_id: str, time_ns: int, resource_id: int, role: Role, note: str) -> Spot:
-    return Spot(
-        span_id=SpanId(span_id), role=role, note=note, time_ns=time_ns, resource_id=resource_id
     )
 
 

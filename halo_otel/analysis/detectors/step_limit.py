@@ -12,13 +12,12 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual import extent
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _TURNS_MIN: Final = 4  # a cap below is a design
 _PILE_MIN: Final = 5
@@ -113,15 +112,7 @@ def _hit(end: _End) -> Hit:
         subject=Subject(service=end.service, agent=end.agent),
         exposure=Group(end.service, end.agent, EVERYTHING),
         trace=end.t,
-        spots=(
-            Spot(
-                span_id=SpanId(end.span_id),
-                role=Role.CAUSE,
-                note=note,
-                time_ns=end.end_ns,
-                resource_id=end.resource_id,
-            ),
-        ),
+        spots=(spot(end, Role.CAUSE, note),),
         calls=frozenset({end.s}),
         grade=Grade.EXPLICIT if end.text else Grade.INFERRED,
         strength=1,

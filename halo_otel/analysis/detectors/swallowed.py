@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 RISK_LOW_MIN: Final = 1.2  # lower bound of the risk ratio (detectors.md §1.2)
 _RESULT_CHARS_MAX: Final = 2_000  # an answer that says "nothing" is short
@@ -140,19 +139,13 @@ def _hit(caught: list[_Caught]) -> Hit:
         exposure=Group(first.service, first.agent, "tool", first.tool),
         trace=first.t,
         spots=(
-            Spot(
-                span_id=SpanId(first.span_id),
-                role=Role.CAUSE,
-                note=first.text or "failed",
-                time_ns=first.end_ns,
-                resource_id=first.resource_id,
-            ),
-            Spot(
-                span_id=SpanId(first.call_span_id),
-                role=Role.SYMPTOM,
-                note="the call around it reports success",
-                time_ns=first.call_end_ns,
-                resource_id=first.call_resource,
+            spot(first, Role.CAUSE, first.text or "failed"),
+            spot_at(
+                first.call_span_id,
+                first.call_end_ns,
+                first.call_resource,
+                Role.SYMPTOM,
+                "the call around it reports success",
             ),
         ),
         calls=frozenset(one.s for one in caught),

@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _SPOTS: Final = 3
 _BEGINS_AS_JSON: Final = r"^\s*(```(json)?\s*)?(\{\s*[\"}]|\[\s*[\[{\"])"
@@ -77,14 +76,12 @@ def _hit(cuts: list[_Cut]) -> Hit:
         exposure=Group(first.service, first.agent, EVERYTHING),
         trace=first.t,
         spots=tuple(
-            Spot(
-                span_id=SpanId(cut.span_id),
-                role=Role.SYMPTOM if place else Role.CAUSE,
-                note="the answer was cut off at the token limit"
+            spot(
+                cut,
+                Role.SYMPTOM if place else Role.CAUSE,
+                "the answer was cut off at the token limit"
                 if cut.stated
                 else "the answer begins as JSON and ends in the middle of it",
-                time_ns=cut.end_ns,
-                resource_id=cut.resource_id,
             )
             for place, cut in enumerate(shown)
         ),

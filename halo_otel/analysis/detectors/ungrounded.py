@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.claims.statistics import risk_ratio_low
 from halo_otel.analysis.frame import Frame
@@ -26,7 +26,6 @@ from halo_otel.analysis.usual.profile import Profile
 from halo_otel.analysis.usual.tooluse import References, Tool, ToolUse
 from halo_otel.analysis.wrongcalls import told
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _GROUNDED_MIN: Final = 0.9
 # … where values that were not said fail more often than those that were: the tool itself tells them apart, and the
@@ -190,23 +189,21 @@ def _hit(suspects: list[_Suspect], profile: Profile) -> Hit:
     counts = (profile.tools[Tool(first.service, first.tool)].references or {})[first.name]
     sure = counts.refused >= _REFUSED_MIN * counts.loose or _is_contrast(counts)
     spots = [
-        Spot(
-            span_id=SpanId(first.span_id),
-            role=Role.CAUSE,
-            note=f"{first.name} = {first.value[:60]} stands nowhere before"
+        spot(
+            first,
+            Role.CAUSE,
+            f"{first.name} = {first.value[:60]} stands nowhere before"
             + (f": {first.text}" if first.text else ""),
-            time_ns=first.end_ns,
-            resource_id=first.resource_id,
         )
     ]
     if first.turn_span_id is not None:
         spots.append(
-            Spot(
-                span_id=SpanId(first.turn_span_id),
-                role=Role.SYMPTOM,
-                note="the model turn that made the value up",
-                time_ns=first.turn_end_ns or 0,
-                resource_id=first.turn_resource or 0,
+            spot_at(
+                first.turn_span_id,
+                first.turn_end_ns,
+                first.turn_resource,
+                Role.SYMPTOM,
+                "the model turn that made the value up",
             )
         )
     return Hit(

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, Waste
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
@@ -22,7 +22,6 @@ from halo_otel.analysis.usual.tooluse import Tool
 from halo_otel.analysis.wrongcalls import complaints, schemas
 from halo_otel.analysis.wrongcalls.offered import Offered, same
 from halo_otel.model.finding import Role, Subject
-from halo_otel.model.span import SpanId
 
 _TWIN_SIMILAR_MIN: Final = 0.93  # Jaro-Winkler (§1.4b)
 # How much more often the twin is called. §1.4b asks for fifty; what is that rare is below the systemic gate.
@@ -193,22 +192,16 @@ def _hit(unknown: list[_Unknown]) -> Hit:
     first, suspect = unknown[0], unknown[0].suspect
     calls = [one.suspect for one in unknown]
     spots = [
-        Spot(
-            span_id=SpanId(suspect.span_id),
-            role=Role.CAUSE,
-            note=suspect.text or f"no tool of this name was offered: {first.name}",
-            time_ns=suspect.end_ns,
-            resource_id=suspect.resource_id,
-        )
+        spot(suspect, Role.CAUSE, suspect.text or f"no tool of this name was offered: {first.name}")
     ]
     if suspect.turn_span_id is not None:
         spots.append(
-            Spot(
-                span_id=SpanId(suspect.turn_span_id),
-                role=Role.SYMPTOM,
-                note="the model turn that named the tool",
-                time_ns=suspect.turn_end_ns or 0,
-                resource_id=suspect.turn_resource or 0,
+            spot_at(
+                suspect.turn_span_id,
+                suspect.turn_end_ns,
+                suspect.turn_resource,
+                Role.SYMPTOM,
+                "the model turn that named the tool",
             )
         )
     return Hit(

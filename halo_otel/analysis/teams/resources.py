@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, cast
 
-from halo_otel.analysis.claims.hit import Spot
+from halo_otel.analysis.claims.hit import Spot, spot
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.frame.touches import BASE_NAMES
 from halo_otel.model.finding import Role
-from halo_otel.model.span import SpanId
 
 SKEW_NS: Final = (
     2_000_000_000  # clocks of different services may differ by so much (detectors.md §1.6)
@@ -83,13 +82,7 @@ class Place(NamedTuple):
 
     def spot(self, role: Role, note: str) -> Spot:
         """The span as evidence."""
-        return Spot(
-            span_id=SpanId(self.span_id),
-            role=role,
-            note=note,
-            time_ns=self.end_ns,
-            resource_id=self.resource_id,
-        )
+        return spot(self, role, note)
 
 
 def places(frame: Frame, spans: Iterable[int | None]) -> dict[int, Place]:
