@@ -157,6 +157,8 @@ class Analyst:
         watched = self._watched(run, known, now_ns)
         report = replace(report, findings=merged(report.findings, watched.regressions))
         standing = {finding.fingerprint for finding in watched.regressions}
+        if not watched.any_closed:
+            standing.update(f.fingerprint for f in known if f.category == "regression")
         duration_s = (self._clock.now_ns() - now_ns) / NS_PER_S
         transitions = self._registry.record(
             report,

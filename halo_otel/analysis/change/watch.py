@@ -10,7 +10,7 @@ findings are told to be escalating or improving.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from halo_otel.analysis.causality.inference import risk_ratio
@@ -36,9 +36,14 @@ _RUNS, _CALLS, _FINDING = "runs", "calls", "finding"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What a run brought: regressions that stand, and if a window was closed, its counts and trends."""
+    """What a run brought: regressions that stand, and if a window was closed, its counts and trends.
+
+    Until the first window is closed (`any_closed`) it is open whether those an earlier process told still
+    stand.
+    """
 
     regressions: tuple[Finding, ...]
+    any_closed: bool = True
     trends: Mapping[str, Trend] = field(default_factory=dict)  # by fingerprint of a finding
     counts: tuple[CellCount, ...] = ()
 
@@ -51,6 +56,7 @@ class Watch:
         self._window_ns = window_ns
         self._evidence_max = evidence_max
         self._began_ns: int | None = None
+        self._any_closed = False
         self._regressions: dict[str, Finding] = {}  # by cell
         self._exposed: dict[str, list[Judgement]] = defaultdict(list)
         self._affected: dict[str, list[Judgement]] = defaultdict(list)
@@ -74,8 +80,11 @@ class Watch:
         if self._began_ns is None:
             self._began_ns = now_ns
         if now_ns - self._began_ns < _EARLY * self._window_ns:
-            return Watched(regressions=tuple(self._regressions.values()))
+            return Watched(
+                regressions=tuple(self._regressions.values()), any_closed=self._any_closed
+            )
         watched = self._close(self._began_ns, run.resources)
+        self._any_closed = True
         self._began_ns = now_ns
         self._exposed.clear()
         self._affected.clear()
@@ -131,16 +140,14 @@ class Watch:
         )
 
     def _distinct(self) -> tuple[Finding, ...]:
-        """An agent that fails more because a tool does is told as the tool's regression alone."""
-        tools = [
-            finding for finding in self._regressions.values() if finding.subject.tool is not None
-        ]
-        self._regressions = {
-            cell: finding
-            for cell, finding in self._regressions.items()
-            if finding.subject.tool is not None
-            or not any(_explains(tool, finding) for tool in tools)
-        }
+        """An agent that fails more because a tool does is told as the tool's regression, with its harm."""
+        for cell, tool in list(self._regressions.items()):
+            if tool.subject.tool is None:
+                continue
+            for other, runs in list(self._regressions.items()):
+                if runs.subject.tool is None and _explains(tool, runs):
+                    tool = self._regressions[cell] = _harmful(tool, runs)
+                    del self._regressions[other]
         return tuple(self._regressions.values())
 
     def _told(
@@ -190,6 +197,18 @@ def _explains(tool: Finding, runs: Finding) -> bool:
     if (tool.subject.service, tool.subject.agent) != (runs.subject.service, runs.subject.agent):
         return False
     return len(set(tool.traces).intersection(runs.traces)) >= _EXPLAINED * len(runs.traces)
+
+
+def _harmful(tool: Finding, runs: Finding) -> Finding:
+    """The tool's regression as bad as that of the runs it makes fail."""
+    return replace(
+        tool,
+        severity=max(tool.severity, runs.severity, key=lambda severity: severity.number),
+        impact=replace(
+            tool.impact, failed_traces_attributable=runs.impact.failed_traces_attributable
+        ),
+        priority=max(tool.priority, runs.priority),
+    )
 
 
 def merged(findings: Sequence[Finding], regressions: Sequence[Finding]) -> tuple[Finding, ...]:
