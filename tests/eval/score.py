@@ -42,6 +42,7 @@ class Judged:
     """One finding of one window and its worth; `rank` is that of the first cause, from 1, or 0."""
 
     fault: str | None
+    detector: str
     category: str
     severity: Severity
     confidence: float
@@ -76,6 +77,7 @@ def judge(finding: Finding, window: Window) -> Judged:
         worth = "echo"
     return Judged(
         fault=fault,
+        detector=finding.detector,
         category=finding.category,
         severity=finding.severity,
         confidence=finding.confidence,

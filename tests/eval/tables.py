@@ -30,7 +30,9 @@ def show(outcomes: Sequence[Outcome], *, verbose: bool) -> None:
     _summary(faulty)
     _dialects(faulty)
     _clean(clean)
-    _calibration([one for each in outcomes for one in each.judged])
+    alarms = [one for each in outcomes for one in each.judged if one.alarming]
+    _calibration(alarms)
+    _detectors(alarms)
     slowest = max(outcomes, key=lambda one: one.seconds)
     spans = sum(one.spans for one in outcomes)
     seconds = sum(one.seconds for one in outcomes)
@@ -124,9 +126,23 @@ def _clean(outcomes: Sequence[Outcome]) -> None:
 
 
 def _calibration(judged: Sequence[Judged]) -> None:
+    """What is only information is left out: nobody plants it, so nobody knows whether it is true."""
     print(f"\ncalibration of confidence: Brier {brier(judged):.3f}, ECE {ece(judged):.3f}")
     for said, true, count in calibration(judged):
         print(f"  said {said:.2f}  true {true:.2f}  of {count}")
+
+
+def _detectors(judged: Sequence[Judged]) -> None:
+    """Per detector the precision its `prior` should be near to, with one hit and one miss for what is unknown."""
+    print("\nprecision by detector (hits, false, echoes; said, smoothed)")
+    for name in sorted({one.detector for one in judged}):
+        mine = [one for one in judged if one.detector == name]
+        worths = Counter(one.worth for one in mine)
+        told = worths["hit"] + worths["false"]
+        print(
+            f"  {name:<24}{worths['hit']:>5}{worths['false']:>5}{worths['echo']:>5}"
+            f"{sum(one.confidence for one in mine) / len(mine):>8.2f}{(worths['hit'] + 1) / (told + 2):>6.2f}"
+        )
 
 
 def _details(outcomes: Sequence[Outcome]) -> None:
