@@ -24,7 +24,7 @@ demo: $(RUNTIME) ## show it: real and generated traces, planted faults, what is 
 
 test: $(PROTO) ## all tests; those that need Go's Collector or the SDKs of `make emission` skip without, but never in CI
 	@.ci/collector/build >/dev/null || { [ $$? -eq 69 ] && [ -z "$$CI" ]; }
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(PROTO) ## format, lint, types, imports: fast
 	$(BIN)/ruff format --check $(CODE)
@@ -54,7 +54,7 @@ fmt: $(DEV) ## format and mend what can be mended by a machine
 
 lock: $(DEV) ## resolve the dependencies of pyproject.toml anew into both lock files
 	$(LOCK) --upgrade --output-file requirements.lock
-	$(LOCK) --upgrade --extra postgres --group dev --constraint requirements.lock \
+	$(LOCK) --upgrade --all-extras --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
 emission-lock: $(DEV) ## resolve the SDKs that tests run anew into their lock files

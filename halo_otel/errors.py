@@ -15,6 +15,11 @@
         ├── JournalDamaged        acknowledged bytes on disk are not what was written
         ├── StateDamaged          another durable file cannot be read
         ├── InUse                 another process holds the data directory
+        ├── BudgetExhausted       a limit of what the model may spend is reached
+        ├── ContextTooLong        a request does not fit into the model's context
+        ├── Refused               the model declines to answer
+        ├── Rejected              the model's endpoint will not take such a request
+        ├── BadQuery              a query that a model wrote may not be run, or failed
         └── NotFound              the asked-for finding, window or trace does not exist
 
 Callers need one bit: `Retryable` or `Permanent`. A message names the thing and the cure.
@@ -81,5 +86,33 @@ class InUse(Permanent):
     """Another process holds the data directory."""
 
 
+class BadQuery(Permanent):
+    """A query on a sealed database may not be run, or failed; the message says how to write it."""
+
+
 class NotFound(Permanent):
     """What was asked for does not exist (any more)."""
+
+
+class BudgetExhausted(Permanent):
+    """Spending more would break `limit`, the key in the configuration that names it."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class ContextTooLong(Permanent):
+    """A request does not fit into the model's context of `tokens`, where the endpoint says how many."""
+
+    def __init__(self, message: str, tokens: int | None = None) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+
+
+class Refused(Permanent):
+    """The model, or the filter before it, declines to answer."""
+
+
+class Rejected(Permanent):
+    """The model's endpoint will not take such a request: key, account, model's name or a parameter."""

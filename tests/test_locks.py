@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-# What tests run in environments of their own.
-SDKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".ci/emission").glob("*.lock"))
+# What tests run in environments of their own, and benches.
+SDKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".ci").glob("*/*.lock"))
 PROGRAMS = ROOT / "tests" / "emission" / "programs"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -100,7 +100,9 @@ def imported(folder: str) -> set[str]:
 @pytest.mark.parametrize(("folder", "development"), [("halo_otel", False), ("tests", True)])
 def test_what_is_imported_is_declared(folder: str, development: bool) -> None:
     """A package that only comes along with another one may stay away tomorrow."""
-    declared = {canonical(each) for each in PROJECT["project"]["dependencies"]}
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    needed = [*PROJECT["project"]["dependencies"], *(name for names in extras for name in names)]
+    declared = {canonical(each) for each in needed}
     if development:
         declared |= {canonical(each) for each in PROJECT["dependency-groups"]["dev"]}
     providers = packages_distributions()

@@ -11,7 +11,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
-from halo_otel.config.prices import Price, PriceList, PriceTable, read_prices
+from halo_otel.config.prices import PriceList, PriceTable, read_prices
+from halo_otel.config.sections import Price
 from halo_otel.model.facts import AgentFacts, SpanKind
 
 PER_TOKENS: Final = 1_000_000
@@ -53,6 +54,11 @@ class Prices:
                     }
                 )
         return facts
+
+    def of(self, model: str) -> Price | None:
+        """The price of `model`, whoever serves it."""
+        found = self._find(model, None)
+        return found and found[1]
 
     def _search(self, model: str, provider: str | None) -> tuple[str, Price] | None:
         name = _BEFORE.sub("", model.lower())

@@ -9,8 +9,8 @@
 
 `run.analyse` does one analysis over a view; `scheduler.Scheduler` decides when, and remembers the
 judgements of the lookback between runs; `change` compares windows, versions and whole sets of traces;
-`goals.tree` shows one trace as goals. `wrongcalls`, `teams` and `sensitive` are what the detectors of those
-families know in common.
+`goals.tree` shows one trace as goals. `wrongcalls` and `teams` are what the detectors of those families know
+in common.
 
 Promises: pure over the view (no clock, no registry, no network); the same rows in any order, and the
 same traces cut into any shards, give the same findings; cost is linear in spans, the heavy work is

@@ -40,6 +40,7 @@ class Work(NamedTuple):
     calls: int
     ns: int
     repeats: int  # calls that ask and are answered like an earlier one
+    path_ns: int  # of it on the critical path, without what agents asked for do (`frame.path`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

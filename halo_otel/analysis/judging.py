@@ -1,7 +1,8 @@
 """The map side of an analysis: what is known about each trace of a shard, trace by trace."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from halo_otel.analysis.causality import origins, outcome
@@ -44,21 +45,28 @@ left join captured using (t) left join spoken using (t)
 order by root.t
 """
 _WORK: Final = """
-select t, service, agent, operation, target, count(*) as calls,
+select work.t, service, agent, operation, target, count(*) as calls,
        least(sum(ns), 9e18)::bigint as ns,
-       count(same) - count(distinct same) as repeats
+       count(same) - count(distinct same) as repeats, sum(case when whole then through_ns else on_path_ns end)::bigint as path_ns
 from (
-  select t, service, agent, 'tool' as operation, tool as target, work_ns as ns,
-         case when sig is not null and obs is not null then hash(sig, obs) end as same
+  select t, s, service, agent, 'tool' as operation, tool as target, work_ns as ns,
+         case when sig is not null and obs is not null then hash(sig, obs) end as same,
+         not delegates as whole
   from frame_call
   union all
-  select t, service, agent, 'llm' as operation, coalesce(model, '') as target,
-         end_ns - start_ns as ns, null as same
+  select t, s, service, agent, 'llm' as operation, coalesce(model, '') as target,
+         end_ns - start_ns as ns, null as same, true as whole
   from frame_turn
   union all
-  select t, service, agent, kind as operation, '' as target, end_ns - start_ns as ns, null as same
-  from frame_span where kind not in ('tool', 'retriever', 'llm'))
+  select t, s, service, agent, kind as operation, '' as target, end_ns - start_ns as ns, null as same,
+         false as whole
+  from frame_span where kind not in ('tool', 'retriever', 'llm')) work
+join frame_path using (s)
 group by all order by all
+"""
+_WAITED_FOR: Final = """
+select s, through_ns, end_ns - start_ns from frame_path join frame_span using (s)
+where s in (select unnest($spans::integer[]))
 """
 
 
@@ -90,15 +98,19 @@ def judge(frame: Frame, profile: Profile) -> list[Judgement]:
     begun = origins.origins(frame)
     hits: dict[int, list[Hit]] = defaultdict(list)
     for detector in DETECTORS:
-        for hit in detector.find(frame, profile):
-            hits[hit.trace].append(hit)
-    kept = {t: fold(of_trace) for t, of_trace in hits.items()}
+        if detector.needs is None or detector.needs in frame.holds:
+            for hit in detector.find(frame, profile):
+                hits[hit.trace].append(hit)
+    kept = on_path(frame, {t: fold(of_trace) for t, of_trace in hits.items()})
     links = folding.links(frame, profile, kept)
     work: dict[int, list[Work]] = defaultdict(list)
-    groups: dict[Group, Group] = {}  # one object per group keeps a judgement small
+    groups: dict[tuple[str, ...], Group] = {}  # one object per group keeps a judgement small
     for t, service, agent, operation, target, *amounts in frame.con.execute(_WORK).fetchall():
-        group = Group(service, agent, operation, target)
-        work[t].append(Work(groups.setdefault(group, group), *amounts))
+        group = groups.get((service, agent, operation, target))
+        if group is None:
+            group = Group(service, agent, operation, target)
+            groups[service, agent, operation, target] = group
+        work[t].append(Work(group, *amounts))
     outcomes: dict[tuple[str, ...], outcome.Outcome] = {}
     judgements: list[Judgement] = []
     for row in map(_Facts._make, frame.con.execute(_FACTS).fetchall()):
@@ -151,6 +163,30 @@ def fold(hits: Iterable[Hit]) -> list[Hit]:
             kept.append(hit)
             explained |= hit.calls
     return kept
+
+
+def on_path(frame: Frame, hits: Mapping[int, Sequence[Hit]]) -> dict[int, list[Hit]]:
+    """The hits with the time that somebody waited: extra work behind parallel work costs nobody any.
+
+    A detector's own figure counts by the share of the time of the claim's spans (`Hit.calls`), with what is below
+    them, that lies on the critical path (`frame.path`; detectors.md §1.5).
+    """
+    spans = sorted(
+        {s for found in hits.values() for hit in found if hit.waste.ns for s in hit.calls}
+    )
+    rows = frame.con.execute(_WAITED_FOR, {"spans": spans}).fetchall() if spans else []
+    times = {s: (through, whole) for s, through, whole in rows}
+    return {t: [_trimmed(hit, times) for hit in found] for t, found in hits.items()}
+
+
+def _trimmed(hit: Hit, times: Mapping[int, tuple[int, int]]) -> Hit:
+    if not hit.waste.ns:
+        return hit
+    through = sum(times[s][0] for s in hit.calls)
+    whole = sum(times[s][1] for s in hit.calls)
+    if through == whole:
+        return hit
+    return replace(hit, waste=replace(hit.waste, ns=hit.waste.ns * through // whole))
 
 
 def _rank(hit: Hit) -> tuple[int, str, int]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from halo_otel.analysis.claims.statistics import wilson
+from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.run import Run, extend
 from halo_otel.clock import NS_PER_S
@@ -42,11 +43,13 @@ class WindowCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledRun:
-    """A run, why it was due, and the counts of the windows sealed since the last one."""
+    """A run, why it was due, the counts of the windows sealed since the last one, and all judgements of
+    the lookback, of which the report is made."""
 
     run: Run
     trigger: str  # "window", "demand", "early"
     sealed: tuple[WindowCounts, ...]
+    judgements: tuple[Judgement, ...]
 
 
 _COUNTS: Final = """
@@ -127,7 +130,12 @@ class Scheduler:
         self._counters.add("halo.analysis.runs", trigger=trigger)
         self._counters.add("halo.analysis.late_spans", run.spans_late)
         self._counters.add("halo.analysis.spans_unseen", run.spans_unseen)
-        return ScheduledRun(run=run, trigger=trigger, sealed=sealed)
+        return ScheduledRun(
+            run=run,
+            trigger=trigger,
+            sealed=sealed,
+            judgements=tuple(self._lookback.judgements()),
+        )
 
     def _count_sealed(self, windows: tuple[WindowInfo, ...]) -> tuple[WindowCounts, ...]:
         """Count the windows sealed since the last run; forget those out of sight."""

@@ -1,7 +1,7 @@
 """`analyze`: find what goes wrong in files of traces, without a service."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_otel.cli.model import (
+    ApiKeyOption,
+    BaseUrlOption,
+    CompactionModelOption,
+    HeaderOption,
+    MaxDepthOption,
+    MaxOutputTokensOption,
+    MaxParallelOption,
+    MaxTurnsOption,
+    ModelOption,
+    PromptOption,
+    ReasoningEffortOption,
+    RefusalRetriesOption,
+    SynthesisModelOption,
+    TemperatureOption,
+    check_prompt,
+    headers_of,
+    reasoned,
+    tell_answer,
+    with_model,
+)
 from halo_otel.cli.options import ConfigOption, OutOption, load
 from halo_otel.cli.reporting import ReportFormat, ReportFormatOption, write_report
 from halo_otel.cli.terminal import note, progress
@@ -16,6 +37,7 @@ from halo_otel.cli.terminal import note, progress
 if TYPE_CHECKING:
     from halo_otel.importers.files import BadLine
     from halo_otel.model.report import Report
+    from halo_otel.recursion.checking import Accepted
     from halo_otel.service.offline import OnProgress
 
 BAD_LINES_SHOWN = 10  # the rest is counted
@@ -75,9 +97,42 @@ def analyze(
         bool, typer.Option("--quiet", "-q", help="Nothing about progress and skipped lines.")
     ] = False,
     config: ConfigOption = None,
+    prompt: PromptOption = None,
+    model: ModelOption = None,
+    synthesis_model: SynthesisModelOption = None,
+    compaction_model: CompactionModelOption = None,
+    base_url: BaseUrlOption = None,
+    api_key: ApiKeyOption = None,
+    header: HeaderOption = None,
+    max_depth: MaxDepthOption = None,
+    max_turns: MaxTurnsOption = None,
+    max_parallel: MaxParallelOption = None,
+    max_output_tokens: MaxOutputTokensOption = None,
+    temperature: TemperatureOption = None,
+    reasoning_effort: ReasoningEffortOption = None,
+    refusal_retries: RefusalRetriesOption = None,
 ) -> None:
-    """Find what goes wrong in files of traces; everything given is one window."""
-    settings = load(config)
+    """Find what goes wrong in files of traces; everything given is one window.
+
+    With a model (--model or llm.model) it also explains findings and looks for what no rule can see.
+    """
+    settings = with_model(
+        load(config),
+        model=model,
+        synthesis_model=synthesis_model,
+        compaction_model=compaction_model,
+        base_url=base_url,
+        api_key=api_key,
+        headers=headers_of(header),
+        max_depth=max_depth,
+        max_turns=max_turns,
+        parallelism=max_parallel,
+        max_output_tokens=max_output_tokens,
+        temperature=temperature,
+        reasoning_effort=reasoning_effort,
+        refusal_retries=refusal_retries,
+    )
+    check_prompt(settings, prompt, has_baseline=baseline is not None)
 
     from halo_otel.service.comparing import compare_files
     from halo_otel.service.offline import analyze_files
@@ -85,17 +140,22 @@ def analyze(
     bad = BadLines()
     on_bad = (lambda line: None) if quiet else bad
     regressed = False
+    answer: Sequence[Accepted] = ()
     with loading(quiet) as on_progress:
-        if baseline is None:
-            report = analyze_files(
-                paths, settings.analysis, on_progress, on_bad, window=settings.window
-            )
-        else:
+        if baseline is not None:
             compared = compare_files(
                 [baseline], paths, settings.analysis, on_progress, on_bad, window=settings.window
             )
             report, regressed = compared.report, compared.comparison.regressed
+        elif settings.llm.model is not None:
+            report, answer = reasoned(paths, settings, on_progress, on_bad, prompt, quiet=quiet)
+        else:
+            report = analyze_files(
+                paths, settings.analysis, on_progress, on_bad, window=settings.window
+            )
     bad.sum_up()
+    if prompt is not None:
+        tell_answer(prompt, answer)
     left_out = report.window.traces - report.window.settled
     if left_out and not quiet:
         note(f"{left_out:,} traces were not judged: raise analysis.max_spans")

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from halo_otel.config.complaints import near
 from halo_otel.config.keys import duration, size
 from halo_otel.config.prices import read_prices
-from halo_otel.config.sections import Config, OtlpExporter, Registry
+from halo_otel.config.sections import Config, Llm, OtlpExporter, Registry
 from halo_otel.errors import ConfigError
 from halo_otel.model.explained import EXPLAINED
 
@@ -28,6 +29,7 @@ def problems(config: Config) -> list[str]:
     return [
         *_endpoints(config),
         *_exporter(config.exporters.otlp),
+        *_llm(config.llm),
         *_registry(config.registry),
         *_sizes(config),
         *_times(config),
@@ -79,6 +81,21 @@ def _exporter(exporter: OtlpExporter) -> Iterator[str]:
             )
     if exporter.tls.ca_file and not exporter.tls.insecure:
         yield from _certificate(exporter.tls.ca_file)
+
+
+def _llm(llm: Llm) -> Iterator[str]:
+    address = urlsplit(llm.base_url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        yield "llm.base_url: is not an address: write it like https://host/v1"
+    elif address.username or address.password:
+        yield "llm.base_url: holds a password: give it as llm.api_key or in llm.headers"
+    for key, value in llm.headers.items():
+        if not _HEADER_KEY.fullmatch(key.lower()):
+            yield f"llm.headers: {key!r} is not a header's name: use letters, digits, _ . -"
+        elif not _HEADER_VALUE.fullmatch(value):
+            yield f"llm.headers: the value of {key!r} is not printable ASCII"
+    if llm.api_key and not _HEADER_VALUE.fullmatch(llm.api_key):
+        yield "llm.api_key: is not printable ASCII: is it the key?"
 
 
 def _certificate(file: Path) -> Iterator[str]:

@@ -4,21 +4,10 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from halo_otel.config.sections import Section
+from halo_otel.config.sections import Price, Section
 from halo_otel.errors import ConfigError
-
-
-class Price(Section):
-    """List prices of one model, in USD for a million tokens; cached tokens cost what fresh ones do
-    unless they have a price of their own.
-    """
-
-    input: float = Field(ge=0)
-    output: float = Field(0, ge=0)
-    cache_read: float | None = Field(None, ge=0)
-    cache_write: float | None = Field(None, ge=0)
 
 
 class PriceList(Section):

@@ -7,7 +7,7 @@ links and a second import agree. What it was is kept as an attribute.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, Final
@@ -68,6 +68,8 @@ def parent_id(value: Any) -> SpanId:
 
 
 def _id(value: Any, chars: int, what: str) -> str:
+    if type(value) is str and len(value) == chars and _HEX.fullmatch(value) and value.strip("0"):
+        return value
     if not isinstance(value, str) or not value.strip("0"):
         raise BadRequest(f"no {what}")
     plain = value.lower().removeprefix("0x")
@@ -99,12 +101,17 @@ def _moment_ns(text: str) -> int | None:
     if found is None:
         return None
     day, clock, fraction, zone = found.groups()
+    seconds = _seconds(day, clock, zone)
+    return None if seconds is None else seconds * _NS_PER_S + int((fraction or "0").ljust(9, "0"))
+
+
+@lru_cache(4096)  # the spans of a run lie within a few seconds
+def _seconds(day: str, clock: str, zone: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=_zone(zone))
-        seconds = round(moment.timestamp())
+        return round(moment.timestamp())
     except (ValueError, OverflowError):
         return None
-    return seconds * _NS_PER_S + int((fraction or "0").ljust(9, "0"))
 
 
 def _zone(text: str | None) -> timezone:
@@ -166,20 +173,35 @@ def flat(
 
     Arrays of scalars stay arrays; null is left out. A key in `whole` keeps its object as JSON text.
     """
-    return dict(_flat(prefix, tree, whole, _FLATTEN_LEVELS))
+    found: dict[str, AnyValue] = {}
+    _flatten(found, f"{prefix}." if prefix else "", tree.items(), whole, _FLATTEN_LEVELS - 1)
+    return found
 
 
-def _flat(
-    key: str, value: Any, whole: frozenset[str], levels: int
-) -> Iterator[tuple[str, AnyValue]]:
-    if isinstance(value, dict) and levels and key not in whole:
-        for name, member in value.items():
-            yield from _flat(f"{key}.{name}" if key else name, member, whole, levels - 1)
-    elif isinstance(value, list) and levels and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from _flat(f"{key}.{index}", item, whole, levels - 1)
-    elif value is not None:
-        yield key, scalar(value)
+def _flatten(
+    found: dict[str, AnyValue],
+    prefix: str,
+    members: Iterable[tuple[str, Any]],
+    whole: frozenset[str],
+    levels: int,
+) -> None:
+    for name, value in members:
+        key = prefix + name if prefix else name
+        kind = type(value)
+        if kind is str:  # as nearly all are
+            found[key] = value
+        elif kind is int and -_INT64_MAX <= value < _INT64_MAX:
+            found[key] = value
+        elif kind is dict and levels and key not in whole:
+            _flatten(found, f"{key}.", value.items(), whole, levels - 1)
+        elif kind is list and levels and dict in map(type, value):
+            _flatten(found, f"{key}.", _numbered(value), whole, levels - 1)
+        elif value is not None:
+            found[key] = scalar(value)
+
+
+def _numbered(values: list[Any]) -> Iterable[tuple[str, Any]]:
+    return ((str(index), value) for index, value in enumerate(values))
 
 
 def scalar(value: Any) -> AnyValue:

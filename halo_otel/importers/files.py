@@ -259,4 +259,6 @@ def _foreign(tree: Any) -> foreign.Foreign:
 
 
 def _verdict(found: foreign.Foreign) -> Verdict:
-    return Verdict(problems=found.problems, usable=bool(found.spans or not found.problems))
+    if not found.problems:
+        return _GOOD
+    return Verdict(problems=found.problems, usable=bool(found.spans))

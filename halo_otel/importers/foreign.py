@@ -3,7 +3,7 @@
 An array and an answer `{"data": […]}` of an HTTP API are looked into. A bad span costs itself only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ def read(tree: Any) -> Foreign | None:
     problems: list[str] = []
     recognised = False
     for place, member in _members(tree):
-        found = next((kind for kind in FORMATS if kind.recognises(member)), None)
+        found = _format_of(member)
         if found is None:
             problems.append(f"{place}neither OTLP nor {NAMES}: {sorted(member)[:5]!r}"[:200])
             continue
@@ -50,15 +50,25 @@ def read(tree: Any) -> Foreign | None:
     return Foreign(spans=spans, problems=tuple(problems)) if recognised else None
 
 
+def _format_of(tree: dict[str, Any]) -> Format | None:
+    for kind in FORMATS:
+        if kind.recognises(tree):
+            return kind
+    return None
+
+
 NAMES: Final = ", ".join(kind.name for kind in FORMATS)
 
 
-def _members(tree: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def _members(tree: Any) -> Sequence[tuple[str, dict[str, Any]]]:
     """The objects that may be of a format, each with its place."""
     if isinstance(tree, dict) and isinstance(tree.get("data"), list):
         tree = tree["data"]
     if isinstance(tree, dict):
-        yield "", tree
-    elif isinstance(tree, list):
-        for number, member in enumerate(tree, start=1):
-            yield f"[{number}] ", member if isinstance(member, dict) else {}
+        return [("", tree)]
+    if not isinstance(tree, list):
+        return []
+    return [
+        (f"[{number}] ", member if isinstance(member, dict) else {})
+        for number, member in enumerate(tree, start=1)
+    ]

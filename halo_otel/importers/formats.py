@@ -16,9 +16,8 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
@@ -45,8 +44,7 @@ _SIZE_BYTES: Final = 4
 _FIRST_TAG: Final = 0x0A
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """One export request of a file: `number` is its line, or its place in a file without lines.
 
     With a `problem` there is no content to read.

@@ -8,11 +8,12 @@ spans, each with its resource and scope.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from halo_otel.importers import fields
 from halo_otel.importers.kinds import Format
-from halo_otel.model.span import STATUS_ERROR, STATUS_OK, Span
+from halo_otel.model.span import STATUS_ERROR, STATUS_OK, Resource, Span
 
 _STATUSES: Final = {"STATUS_CODE_ERROR": STATUS_ERROR, "STATUS_CODE_OK": STATUS_OK}
 
@@ -21,9 +22,11 @@ def _recognises(tree: dict[str, Any]) -> bool:
     if "traceId" in tree and "spans" in tree:
         return True
     return (
-        {"trace_id", "span_id", "start_time", "status", "attributes"} <= tree.keys()
-        and isinstance(tree["status"], dict)
-        and isinstance(tree["attributes"], dict)
+        "trace_id" in tree
+        and "span_id" in tree
+        and "start_time" in tree
+        and isinstance(tree.get("status"), dict)
+        and isinstance(tree.get("attributes"), dict)
     )
 
 
@@ -46,14 +49,20 @@ def _span(tree: dict[str, Any]) -> Span:
         start_ns=start_ns,
         end_ns=fields.end_ns(tree.get("end_time"), start_ns, "end_time"),
         attributes=fields.flat(tree["attributes"]),
-        events=fields.events(fields.items(tree.get("events")), start_ns),
+        events=fields.events(fields.items(tree["events"]), start_ns) if "events" in tree else (),
         status_code=_STATUSES.get(fields.text(status.get("code")), 0),
         status_message=fields.text(status.get("message")),
         trace_state=fields.text(tree.get("trace_state")),
-        resource=fields.resource(
-            fields.flat(fields.members(fields.members(tree.get("resource")).get("attributes")))
-        ),
+        resource=_resource(fields.json_text(tree.get("resource"))),
         scope=fields.scope(fields.text(scope.get("name")), fields.text(scope.get("version"))),
+    )
+
+
+@lru_cache(1024)
+def _resource(written: str) -> Resource:
+    """The same object for what is written the same: spans of one resource stand together."""
+    return Resource(
+        attributes=fields.flat(fields.members(fields.members(written).get("attributes")))
     )
 
 

@@ -27,7 +27,7 @@ _JSON_TEXTS: Final = frozenset({"metadata", "llm.prompt_template.variables", "to
 
 
 def _recognises(tree: dict[str, Any]) -> bool:
-    if "context.span_id" in tree or {"span_id", "start_time_unix_nano"} <= tree.keys():
+    if "context.span_id" in tree or ("span_id" in tree and "start_time_unix_nano" in tree):
         return True
     context = tree.get("context")
     return isinstance(context, dict) and "span_id" in context and "span_kind" in tree

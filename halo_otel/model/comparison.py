@@ -53,10 +53,26 @@ class FindingChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slower:
+    """The operation that made an agent's runs slower: a tool, a model, or what `agent` itself does.
+
+    Mean seconds of a run that were spent waiting for it; `share` of what the runs take longer.
+    """
+
+    agent: str
+    tool: str | None
+    model: str | None
+    before_s: float
+    after_s: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricChange:
     """One figure of an agent's runs before and after.
 
-    `before` and `after` are a rate in 0..1 or medians in `unit`; `effect` compares them.
+    `before` and `after` are a rate in 0..1 or medians in `unit`; `effect` compares them. `slower` says why the
+    duration got worse, where one operation is behind it.
     """
 
     change: Change
@@ -69,6 +85,7 @@ class MetricChange:
     runs_before: int
     runs_after: int
     effect: Effect
+    slower: Slower | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,7 +109,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impact:
-    """What a finding costs. Tokens, cost (USD) and seconds count the *extra* work only."""
+    """What a finding costs. Tokens, cost (USD) and seconds count the *extra* work only; seconds as far as somebody
+    waited for it, on the critical path of the run."""
 
     traces_affected: int
     traces_exposed: int

@@ -3,10 +3,18 @@
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Final
 
 from halo_otel.clock import rfc3339
-from halo_otel.model.comparison import Change, Comparison, FindingChange, MetricChange, Sight
+from halo_otel.model.comparison import (
+    Change,
+    Comparison,
+    FindingChange,
+    MetricChange,
+    Sight,
+    Slower,
+)
 from halo_otel.model.finding import Effect
 from halo_otel.model.report import WindowSummary
 from halo_otel.reports.contract import escape as escape_json
@@ -77,6 +85,7 @@ def render_json(comparison: Comparison) -> str:
                 "runs_before": one.runs_before,
                 "runs_after": one.runs_after,
                 "effect": _effect_json(one.effect),
+                "slower": None if one.slower is None else asdict(one.slower),
             }
             for one in comparison.metrics
         ],
@@ -132,7 +141,19 @@ def _metric(one: MetricChange) -> str:
         span = f"× {number(low)} to {number(high)}"
     who = escape(clip(" ".join(dict.fromkeys(part for part in (one.service, one.agent) if part))))
     told = {Change.WORSE: "**worse**", Change.BETTER: "better"}.get(one.change, "as before")
-    return f"- {who}: {one.name} {levels}, {told} (95 % interval {span})"
+    return f"- {who}: {one.name} {levels}, {told} (95 % interval {span}){_slower(one.slower)}"
+
+
+def _slower(one: Slower | None) -> str:
+    if one is None:
+        return ""
+    kind, name = ("tool", one.tool) if one.tool is not None else ("model", one.model)
+    agent = f"agent {escape(clip(one.agent))}"
+    what = f"{agent} itself" if name is None else f"{kind} {escape(clip(name))} of {agent}"
+    return (
+        f"; {percent(one.share)} of it is waiting for {what},"
+        f" {number(one.before_s)} → {number(one.after_s)} s a run"
+    )
 
 
 def _window_json(window: WindowSummary) -> dict[str, object]:

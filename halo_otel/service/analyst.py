@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from halo_otel.analysis.change.watch import PAST_NS, Watch, Watched, merged
 from halo_otel.analysis.claims.exposure import exposed
 from halo_otel.analysis.goals.tree import goal_tree, session_tree
+from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.run import Run
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
 from halo_otel.clock import NS_PER_S, Clock
@@ -26,6 +27,7 @@ from halo_otel.selfobs import Counters
 from halo_otel.window.store import WindowStore
 
 T = TypeVar("T")
+OnReport = Callable[[Report, Sequence[Judgement]], None]
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
@@ -57,7 +59,10 @@ class Analyst:
         *,
         replica: str,
         window_s: float,
+        on_report: OnReport | None = None,
     ) -> None:
+        """`on_report` is told each recorded report and the judgements it is made of, on the thread that analyses."""
+        self._on_report = on_report
         self._scheduler = scheduler
         self._registry = registry
         self._store = store
@@ -151,7 +156,8 @@ class Analyst:
         """Record a run that began at `now_ns`: findings, what is to be told of them, baselines."""
         run, report = scheduled.run, scheduled.run.report
         known = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
-        subjects = {finding.fingerprint: finding.subject for finding in known}
+        # What the model found only the model sees again: no run without it speaks for its end.
+        subjects = {one.fingerprint: one.subject for one in known if one.tier != "model"}
         if self._judged_before_ns is None:
             self._judged_before_ns = self._last_run_ns()
         watched = self._watched(run, known, now_ns)
@@ -200,6 +206,8 @@ class Analyst:
             duration_s,
         )
         self._latest = self._with_history(report)
+        if self._on_report is not None:
+            self._on_report(self._latest, scheduled.judgements)
         return self._latest
 
     def _watched(self, run: Run, known: Sequence[Finding], now_ns: int) -> Watched:

@@ -31,6 +31,8 @@ from halo_otel.service import logs
 from halo_otel.service.analyst import Analyst
 from halo_otel.service.link import Message, reason
 from halo_otel.service.loading import collect_cycles_rarely
+from halo_otel.service.reasoning import reasoning
+from halo_otel.service.thinker import Thinker
 from halo_otel.service.uplink import Uplink
 from halo_otel.window.store import WindowStore
 
@@ -75,6 +77,7 @@ class Engine:
             await asyncio.to_thread(store.open)
             stack.push_async_callback(asyncio.to_thread, store.close)
             scheduler = Scheduler(store, config.analysis, self._counters)
+            thinker = await self._thinker(stack, registry, store)
             analyst = await stack.enter_async_context(
                 Analyst(
                     scheduler,
@@ -85,13 +88,31 @@ class Engine:
                     self._counters,
                     replica=replica,
                     window_s=config.window.length,
+                    on_report=None if thinker is None else thinker.offer,
                 )
             )
             emitter = await self._emission(stack, registry, replica)
             sources = self._sources(registry, store, analyst)
             await stack.enter_async_context(ControlServer(sources, self._clock, control_target))
             self._uplink.send(Message(ready=True))
-            await self._work(store, analyst, emitter)
+            await self._work(store, analyst, emitter, thinker)
+
+    async def _thinker(
+        self, stack: AsyncExitStack, registry: Registry, store: WindowStore
+    ) -> Thinker | None:
+        """The model tier; None unless `llm.model` is set."""
+        config = self._config
+        if config.llm.model is None:
+            return None
+        tier = reasoning(config, self._clock, self._counters, remembers=True)
+        return Thinker(
+            await stack.enter_async_context(tier),
+            registry,
+            store,
+            self._clock,
+            self._counters,
+            lookback_s=config.analysis.lookback,
+        )
 
     async def _emission(
         self, stack: AsyncExitStack, registry: Registry, replica: str
@@ -111,7 +132,13 @@ class Engine:
         await stack.enter_async_context(metrics)
         return await stack.enter_async_context(emitter)
 
-    async def _work(self, store: WindowStore, analyst: Analyst, emitter: Emitter | None) -> None:
+    async def _work(
+        self,
+        store: WindowStore,
+        analyst: Analyst,
+        emitter: Emitter | None,
+        thinker: Thinker | None,
+    ) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._ingest(store))
@@ -120,6 +147,8 @@ class Engine:
                 tasks.create_task(analyst.run())
                 if emitter is not None:
                     tasks.create_task(emitter.run())
+                if thinker is not None:
+                    tasks.create_task(thinker.run())
         except* _Stopped:
             pass
 

@@ -32,3 +32,6 @@ def configure(process: str, level: str) -> None:
     logging.getLogger("grpc").setLevel(max(logging.INFO, _LEVELS[level]))
     # The exporters log every failed attempt themselves; the emitter counts and reports them.
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+    # The client of the model tells every request at info level, and what is in it at debug level.
+    for name in ("httpx2", "openai"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from halo_otel.duck import Connection
+from halo_otel.duck import Connection, parsed
 from halo_otel.errors import NotFound
 from halo_otel.model.span import (
     Attributes,
@@ -66,7 +66,7 @@ class View:
     """
 
     def __init__(self, con: Connection, sources: list[Source]) -> None:
-        self.con: Final = con
+        self.con: Final = parsed(con)
         self.windows: Final = tuple(source.info for source in sources)
         self._sources = sources
         self._resources: dict[int, Resource] = {}

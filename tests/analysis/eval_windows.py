@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
-from halo_otel.analysis import frame
 from halo_otel.analysis.judgement import Judgement
-from halo_otel.analysis.judging import judge
-from halo_otel.analysis.run import analyse
-from halo_otel.analysis.usual import profile
+from halo_otel.analysis.lookback import Lookback
+from halo_otel.analysis.run import Run, extend
 from halo_otel.config.sections import Analysis
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.finding import Finding, Severity
@@ -19,6 +17,16 @@ SPANS_PER_BATCH = 10_000
 
 def analysed(spans: Iterable[Span], settings: Analysis | None = None) -> Report:
     """The report on `spans`, taken to have arrived when they ended; every trace is settled."""
+    return run_over(spans, settings).report
+
+
+def judged(spans: Iterable[Span]) -> list[Judgement]:
+    """The judgements of a list of spans, taken as one window, before they meet in the reduce."""
+    return list(run_over(spans).judged)
+
+
+def run_over(spans: Iterable[Span], settings: Analysis | None = None) -> Run:
+    """One analysis of `spans`: the judgements and the report."""
     builder, last_ns = RowBuilder(), 0
     with SingleWindow(None) as window:
         for position, span in enumerate(spans):
@@ -29,22 +37,8 @@ def analysed(spans: Iterable[Span], settings: Analysis | None = None) -> Report:
                 builder = RowBuilder()
         window.insert(builder.batch())
         with window.view() as view:
-            return analyse(
-                view, settings=settings or Analysis(), until_ns=last_ns + 1, offline=True
-            )
-
-
-def judged(spans: Iterable[Span]) -> list[Judgement]:
-    """The judgements of a list of spans, taken as one window, before they meet in the reduce."""
-    builder = RowBuilder()
-    for position, span in enumerate(spans):
-        builder.add_span(span, span.end_ns, position)
-    with SingleWindow(None) as window:
-        window.insert(builder.batch())
-        with window.view() as view:
-            traces = [one.trace_id for one in view.traces_last_arrival() if one.agent_spans]
-            shard = frame.build(view.con, traces)
-            return judge(shard, profile.learn(shard))
+            options = settings or Analysis()
+            return extend(Lookback(), view, settings=options, until_ns=last_ns + 1, offline=True)
 
 
 def alarms(report: Report) -> list[Finding]:

@@ -213,6 +213,7 @@ def looked_up(traffic: Traffic, runs: int, result: str, *, error: str | None) ->
         '{"status": "ok", "rows": [], "page": 1, "more": false}',
         "[]",
         "rows:\npage: 1\nmore: False",
+        "- **rows**: \n- **page**: 1\n- **more**: False",
         '[{"text": "{\\"order\\": null}"}]',
         "No matching records found.",
     ],

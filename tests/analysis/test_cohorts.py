@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+import pytest
+
 from halo_otel.analysis.cohorts.mining import SUPPORT_MIN, Case, Cohort, mine
 from halo_otel.model.finding import Finding, Role, Severity
 from tests.analysis.conftest import Run, Traffic, report_on
@@ -99,13 +101,32 @@ def test_luck_is_no_cohort() -> None:
     assert alarms <= 2
 
 
-def test_too_few_runs_are_no_cohort() -> None:
+def test_luck_is_no_cohort_of_few_runs_either() -> None:
+    """Hard negative: in small windows some cells have eight runs."""
+    alarms = sum(bool(mine(cases(100, lambda a, r: 0.1, seed), ORDER, "s")) for seed in range(150))
+    assert alarms <= 3
+
+
+@pytest.mark.parametrize(
+    ("bad", "support", "told"),
+    [
+        (9, 10, True),  # leaps to the eye
+        (7, 7, False),  # not with so few
+        (5, 15, False),  # many times as often as the others, and yet most of them work
+        (5, 20, True),
+    ],
+)
+def test_a_cohort_of_few_runs_must_leap_to_the_eye(bad: int, support: int, told: bool) -> None:
+    assert SUPPORT_MIN == 20
     made = [
-        Case(bad=place < 15, stratum="a", attributes={"version": "new" if place < 15 else "old"})
-        for place in range(200)
+        Case(
+            bad=place < bad or place == 150,
+            stratum="a",
+            attributes={"version": "new" if place < support else "old"},
+        )
+        for place in range(160)
     ]
-    assert SUPPORT_MIN > 15
-    assert mine(made, ("version",), "shop") == []
+    assert bool(mine(made, ("version",), "shop")) == told
 
 
 def test_the_same_cases_give_the_same_cohorts() -> None:
@@ -220,6 +241,38 @@ def test_runs_in_doubt_go_by_their_signs_where_failures_are_recorded(traffic: Tr
     (found,) = cohorts(traffic)
     assert found.category == "cohort"
     assert "2.3.1" in found.title
+    assert found.summary.startswith(f"{found.impact.traces_affected} of 40 runs")
+    assert len(found.traces) == found.impact.traces_affected > 20
+
+
+def asking(run: Run, task: str) -> None:
+    run.rows[0] |= {"input_text": f"{task} number {run.trace_id}", "input_text_chars": 80}
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.3, "info"), (0.9, "error")])
+def test_a_task_that_fails_more_often_may_just_be_harder(
+    traffic: Traffic, share: float, severity: str
+) -> None:
+    for number in range(240):
+        hard = number % 4 == 0
+        run = traffic.run(outcome=traffic.random.random() >= (share if hard else 0.02))
+        asking(run, "settle this claim" if hard else "look up claim")
+        run.call("search", {"q": number}, f"found {number}").turn()
+    assert [one.severity.value for one in cohorts(traffic)] == [severity]
+
+
+def test_a_region_that_asks_for_harder_tasks_is_not_named(traffic: Traffic) -> None:
+    """Hard negative: within each task all regions fail alike."""
+    random = traffic.random
+    for number in range(400):
+        east = number % 2 == 0
+        hard = random.random() < (0.8 if east else 0.2)
+        run = traffic.run(outcome=random.random() >= (0.4 if hard else 0.04))
+        asking(run, "settle this claim" if hard else "look up claim")
+        run.call("search", {"q": number}, f"found {number}").turn()
+        for row in run.rows:
+            row["deployment"] = "east" if east else "west"
+    assert not [one for one in cohorts(traffic) if "deployment" in one.subject.attributes]
 
 
 def test_nothing_is_compared_where_outcomes_are_unknown(traffic: Traffic) -> None:

@@ -57,6 +57,8 @@ def test_a_fixed_course_is_no_limit(traffic: Traffic, outcome: bool | None) -> N
         "Agent stopped due to iteration limit or time limit.",
         "Reached the maximum number of steps.",
         "maximum iterations reached",
+        "MaxStepsExceeded: the agent is stopped",
+        "Agent stopped after the maximum of 12 steps.",
     ],
 )
 def test_runs_that_say_so_are_told(traffic: Traffic, text: str) -> None:
@@ -70,6 +72,11 @@ def test_runs_that_say_so_are_told(traffic: Traffic, text: str) -> None:
         )
     (found,) = findings_in(traffic, "step_limit")
     assert len(found.traces) == 12
+    calls = {row["span_id"] for row in traffic.rows if row["span_kind"] == "tool"}
+    assert found.root_cause is not None
+    assert (
+        found.root_cause.span_id in calls
+    )  # what the run was at, not what says that it was stopped
 
 
 @given(st.dictionaries(st.integers(1, 40), st.integers(1, 300)))
@@ -204,3 +211,39 @@ def test_a_plan_of_boxes_is_a_plan(traffic: Traffic) -> None:
         answer(run, DONE)
     (found,) = findings_in(traffic, "premature_end")
     assert found.traces == tuple(run.trace_id for run in traffic.runs[20::2])
+
+
+@pytest.mark.parametrize(
+    ("said", "orders", "told"),
+    [
+        ("ORD-11, ORD-12 and ORD-13 have been cancelled.", ("ORD-11", "ORD-12"), True),
+        ("All three (a/ORD_11.x, a/ORD_12.x) have been changed.", ("a/ORD_11.x",), True),
+        ("I've cancelled both ORD-11 and ORD-12.", ("ORD-11",), True),
+        ("ORD-11, ORD-12 have been cancelled.", ("ORD-11", "ORD-12"), False),
+        ("I found ORD-12 and ORD-13; ORD-11 has been cancelled.", ("ORD-11",), False),
+        ("ORD-12 and ORD-13 have been cancelled.", (), False),  # perhaps by a call that names none
+    ],
+)
+def test_an_answer_that_lists_what_no_call_was_about_is_told(
+    traffic: Traffic, said: str, orders: tuple[str, ...], told: bool
+) -> None:
+    traffic.healthy(20)
+    for _ in range(8):
+        run = traffic.run(outcome=None).call("get_customer", {"name": "Ada"}, "a customer")
+        for order in orders:
+            run.call("cancel_order", {"order": order}, f"cancelled {order}")
+        answer(run, said)
+    assert bool(findings_in(traffic, "premature_end")) is told
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["I changed the state of order {} and sent the letter.", "Order {} is with the state B2 now."],
+)
+def test_a_change_that_was_only_planned_is_told(traffic: Traffic, said: str) -> None:
+    traffic.healthy(20)
+    for number in range(8):
+        run = traffic.run(outcome=None)
+        run.call("update_plan", {"items": "- [x] check\n- [ ] change"}, "saved")
+        answer(run, said.format(number))
+    assert findings_in(traffic, "premature_end")

@@ -169,3 +169,106 @@ def test_a_fallback_inside_a_call_that_works_made_it_good(traffic: Traffic) -> N
         }
     (finding,) = findings_in(traffic, "error")
     assert finding.severity is Severity.INFO
+
+
+def failing_now_and_then(traffic: Traffic, runs: int, failing: int) -> None:
+    """Runs that read; in some one call fails for good, and they end all the same."""
+    for number in range(runs):
+        run = traffic.run(outcome=None).call("search", {"q": number}, f"found {number}")
+        error = "mail server is down" if number < failing else None
+        run.call("send_mail", {"to": number}, None if error else f"sent {number}", error=error)
+        run.turn()
+
+
+@pytest.mark.parametrize(
+    ("runs", "failing", "severity"),
+    [(100, 3, Severity.INFO), (100, 8, Severity.WARN), (40, 16, Severity.ERROR)],
+)
+def test_a_failure_warns_when_more_than_one_run_in_fifty_meets_it(
+    traffic: Traffic, runs: int, failing: int, severity: Severity
+) -> None:
+    failing_now_and_then(traffic, runs, failing)
+    assert [f.severity for f in findings_in(traffic, "error")] == [severity]
+
+
+def test_a_tool_that_is_seldom_used_and_mostly_fails_warns(traffic: Traffic) -> None:
+    traffic.healthy(400)
+    failing(traffic, ["no such host"] * 4, outcome=None)
+    (error,) = findings_in(traffic, "error")
+    assert error.severity is not Severity.INFO
+
+
+def test_a_finding_about_lasting_failures_leaves_out_the_runs_that_made_it_good(
+    traffic: Traffic,
+) -> None:
+    lasting = []
+    for number in range(60):
+        run = traffic.run(outcome=None).call("search", {"q": number}, f"found {number}")
+        if number % 3 == 0:
+            run.call("fetch", {"id": number}, None, error="connection reset")
+            lasting += [run.trace_id] if number % 2 else []
+        if number % 3 or number % 2 == 0:
+            run.call("fetch", {"id": number}, f"page {number}")
+        run.turn()
+    (error,) = findings_in(traffic, "error")
+    assert error.traces == tuple(lasting)
+    assert error.impact.traces_affected == len(lasting) == 10
+    assert "in 10 more that made it good" in error.summary
+
+
+@pytest.mark.parametrize(("steps", "severity"), [(1, Severity.WARN), (40, Severity.INFO)])
+def test_what_every_run_makes_good_warns_by_what_it_costs(
+    traffic: Traffic, steps: int, severity: Severity
+) -> None:
+    for number in range(40):
+        run = traffic.run(outcome=None)
+        run.call("fetch", {"id": number}, None, error="connection reset")
+        for step in range(steps):
+            run.call("fetch", {"id": f"{number} {step}"}, f"page {number} {step}")
+        run.turn()
+    assert [f.severity for f in findings_in(traffic, "error")] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("other", "severity"),
+    [("find_user_by_name", Severity.INFO), ("get_weather", Severity.WARN)],
+)
+def test_reading_it_in_another_way_makes_it_good(
+    traffic: Traffic, other: str, severity: Severity
+) -> None:
+    for number in range(60):
+        run = traffic.run(outcome=None)
+        if number < 6:
+            run.call("find_user_by_email", {"email": number}, None, error="user not found")
+            run.call(other, {"q": number}, f"user {number}")
+        else:
+            run.call("find_user_by_email", {"email": number}, f"user {number}")
+        run.turn()
+    assert [f.severity for f in findings_in(traffic, "error")] == [severity]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_frameworks_second_attempt_makes_good_what_failed_in_the_first(
+    traffic: Traffic, works: bool
+) -> None:
+    for number in range(60):
+        run = traffic.run(outcome=None).call("search", {"q": number}, f"found {number}").turn()
+        for attempt in range(2 if number < 6 else 1):
+            fails = number < 6 and (attempt == 0 or not works)
+            step = run._add("attempt", "chain", ms=0, error_source="status" if fails else None)
+            error = "connection reset" if fails else None
+            run.child(str(step["span_id"]), "POST", error=error)
+    severities = {f.severity for f in findings_in(traffic, "error")}
+    assert severities == {Severity.INFO if works else Severity.WARN}
+
+
+def test_the_very_same_call_of_another_agent_makes_it_good(traffic: Traffic) -> None:
+    for number in range(60):
+        run = traffic.run(outcome=None).call("search", {"q": number}, f"found {number}")
+        if number < 6:
+            run.call("pay", {"id": number}, None, error="connection reset")
+            other = run._add("invoke_agent clerk", "agent", agent_name="clerk", ms=0)
+            run.call("pay", {"id": number}, f"paid {number}")
+            run.span["parent_span_id"] = other["span_id"]
+        run.turn()
+    assert {f.severity for f in findings_in(traffic, "error")} == {Severity.INFO}

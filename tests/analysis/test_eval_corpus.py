@@ -45,11 +45,17 @@ def test_airline_errors_that_only_the_text_tells_are_found(airline: Verdict) -> 
     assert all(one.severity in ("info", "warn") for one in errors)  # no status says ERROR
 
 
-def test_healthy_airline_runs_are_left_alone(airline: Verdict) -> None:
-    """9 of the 84 good runs hold a failed call; no other may be named."""
-    assert len(airline.healthy_named) <= 9
+def test_airline_runs_neither_loop_nor_lag(airline: Verdict) -> None:
     assert not airline.of("loop")
     assert not airline.of("latency")  # the set's times are made up
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_healthy_runs_are_left_alone(name: str) -> None:
+    """They hold failed calls, too; a few may be listed for what was no failure. terminal-bench has but four."""
+    judged = verdict(name)
+    assert not judged.healthy_named
+    assert len(judged.healthy_listed) <= max(1, 0.05 * len(judged.healthy))
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -1,7 +1,6 @@
 """What must hold whatever the traffic is."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +18,15 @@ from halo_otel.analysis.usual import profile
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.config import sections
 from halo_otel.model.finding import Finding
-from tests.analysis.conftest import START_NS, Row, Traffic, findings_in, report_on, view_of
+from tests.analysis.conftest import (
+    START_NS,
+    Row,
+    Traffic,
+    findings_in,
+    fresh_report_on,
+    report_on,
+    view_of,
+)
 
 SETTINGS = sections.Analysis()
 
@@ -199,5 +206,5 @@ def test_an_empty_view_gives_an_empty_report() -> None:
 
 
 def test_the_report_is_the_same_twice(rows: list[Row]) -> None:
-    first, second = report_on(rows), report_on(rows)
-    assert first == replace(second)
+    first, second = fresh_report_on(rows, SETTINGS), fresh_report_on(rows, SETTINGS)
+    assert first == second

@@ -1,6 +1,7 @@
 """Where tokens and time go: costly runs, serial calls, calls worth a cache, and what only looks so."""
 
 import random
+from typing import Any
 
 from halo_otel.model.finding import Finding
 from tests.analysis.conftest import MS, Row, Run, Traffic, findings_in
@@ -41,6 +42,47 @@ def test_large_tasks_are_asked_for_at_length(traffic: Traffic) -> None:
     spend(traffic, 60, 1_000, 4, rng)
     spend(traffic, 8, 30_000, 4, rng)
     assert told(traffic, "costly_runs") == []
+
+
+def test_what_the_user_adds_later_is_asked_too(traffic: Traffic) -> None:
+    rng = random.Random(2)
+    spend(traffic, 60, 1_000, 4, rng)
+    for _ in range(8):
+        run = traffic.run().turn(tokens=1_000, input_text="do this", input_text_chars=4_000)
+        for turn in range(3):
+            asked: Any = {"input_text": "this is all I have", "input_text_chars": 120_000}
+            run.turn(tokens=30_000 + turn, **asked)
+    assert told(traffic, "costly_runs") == []
+
+
+def test_long_runs_do_not_hide_costly_ones(traffic: Traffic) -> None:
+    """Three populations: usual, long, and costly without being long."""
+    rng = random.Random(2)
+    spend(traffic, 200, 500, 4, rng)
+    for number in range(14):
+        run = traffic.run()
+        for step in range(12):
+            run.turn(tokens=round(900 * rng.lognormvariate(0, 0.2)))
+            run.call("search", {"q": f"{number} {step}"}, f"found {number} {step}")
+    for _ in range(18):
+        run = traffic.run()
+        for _ in range(rng.randint(3, 8)):
+            run.turn(tokens=round(16_000 * rng.lognormvariate(0, 0.2)))
+    (finding,) = told(traffic, "costly_runs")
+    assert finding.impact.traces_affected == 18
+
+
+def test_who_spends_below_the_agent_that_was_asked_may_differ(traffic: Traffic) -> None:
+    rng = random.Random(2)
+    spend(traffic, 60, 1_000, 4, rng)
+    for number in range(10):
+        spend(traffic, 1, 1_000, 40, rng)
+        for row in traffic.runs[-1].rows[1:]:
+            row["agent_name"] = f"worker {number % 2}"
+    (finding,) = told(traffic, "costly_runs")
+    assert finding.impact.traces_affected == 10
+    assert finding.title.startswith('Agent "booker"')
+    assert '"worker 0", "worker 1"' in finding.summary
 
 
 def test_runs_that_do_more_may_cost_more(traffic: Traffic) -> None:

@@ -1,5 +1,7 @@
 """Duplicate work, handoff loops, orphaned delegations and waits, beside teams that work well."""
 
+import json
+
 import pytest
 
 from halo_otel.model.finding import Finding, Role
@@ -185,6 +187,22 @@ def test_a_ticket_that_nobody_asks_for_again(traffic: Traffic) -> None:
     assert (found.subject.tool, found.impact.traces_affected) == (None, 5)
 
 
+@pytest.mark.parametrize(("answered", "found"), [(10, True), (0, False)])
+def test_a_ticket_of_who_otherwise_answers_at_once_is_an_exception(
+    traffic: Traffic, answered: int, found: bool
+) -> None:
+    """Also where most calls are like it; where all of them are, that is how the work goes on."""
+    asks = {"task": "find the reason and report back"}
+    for number in range(60):
+        run = team(traffic)
+        if number < 12:
+            run.call("ask_digger", asks, f'{{"status": "accepted", "ticket": "t-88{number}"}}')
+        elif number < 12 + answered:
+            run.call("ask_digger", asks, f"the reason is {number}")
+        run.asked("x", says="done")
+    assert bool(found_in(traffic, "orphan_delegation")) is found
+
+
 def test_a_message_that_is_taken_on_is_no_task(traffic: Traffic) -> None:
     for number in range(20):
         run = team(traffic)
@@ -229,6 +247,69 @@ def test_waiting_for_a_person_is_no_fault(traffic: Traffic, tool: str) -> None:
     for _ in range(6):
         waits(team(traffic), 20_000, before=tool)
         waits(team(traffic), 20_000, after=tool)
+    assert not found_in(traffic, "waiting")
+
+
+def test_an_agent_that_is_started_only_where_it_waits(traffic: Traffic) -> None:
+    """It has no better runs to compare with, the agents beside it have."""
+    well(traffic, 30)
+    for _ in range(6):
+        run = team(traffic)
+        works(run, "north", range(3))
+        with run.working("east"):
+            run.wait(20_000).asked("go on", says="found")
+    (found,) = found_in(traffic, "waiting")
+    assert (found.subject.agent, found.impact.traces_affected) == ("east", 6)
+
+
+def waits_in(run: TeamRun, tool: str, ms: float, *, describes: str = "Reserves one.") -> None:
+    """A worker calls a tool that does nothing but wait."""
+    definitions = json.dumps([{"name": tool, "description": describes}])
+    with run.working("north"):
+        run.tool("search_web", {"q": f"{run.trace_id} 1"}, "page 1")
+        run.asked("go on", says="next")
+        run.rows[-1]["tool_definitions"] = definitions
+        run.tool(tool, {"of": run.trace_id}, "granted", ms=ms)
+        run.asked("go on", says="found")
+    run.asked("found", says="done")
+
+
+@pytest.mark.parametrize(
+    ("tool", "describes", "count"),
+    [
+        ("wait_for_worker", "Is there a worker?", 6),
+        ("acquireLock", "Locks it.", 6),
+        ("enter_desk", "Waits until the desk is free.", 6),
+        ("enter_desk", "Wait until a human agrees.", 0),
+        ("render_film", "Renders it, which takes a while.", 0),
+        ("await_approval", "Waits.", 0),
+    ],
+)
+def test_a_tool_that_does_nothing_but_wait(
+    traffic: Traffic, tool: str, describes: str, count: int
+) -> None:
+    for number in range(20):
+        waits_in(team(traffic), tool, 50 + number, describes=describes)
+    for _ in range(6):
+        waits_in(team(traffic), tool, 20_000, describes=describes)
+    found = found_in(traffic, "waiting")
+    assert sum(one.impact.traces_affected for one in found) == count
+    for one in found:
+        cause = next(spot for spot in one.evidence if spot.role is Role.CAUSE)
+        names = {row["span_id"]: row["name"] for run in traffic.runs for row in run.rows}
+        assert names[cause.span_id] == f"execute_tool {tool}"
+
+
+def test_who_works_beside_a_tool_that_waits_is_not_idle(traffic: Traffic) -> None:
+    for _ in range(20):
+        waits(team(traffic), 50)
+    for _ in range(6):
+        run = team(traffic)
+        with run.working("north"):
+            run.tool("wait_for_build", {"of": run.trace_id}, "built", ms=20_000)
+            run.at(1_000).tool("write_docs", {"of": run.trace_id}, "written", ms=19_000)
+            run.asked("go on", says="found")
+        run.asked("found", says="done")
     assert not found_in(traffic, "waiting")
 
 
@@ -298,3 +379,15 @@ def test_a_named_agent_that_outlives_the_run(
         outlives(team(traffic), root_ms, named=named)
     found = found_in(traffic, "orphan_delegation")
     assert sum(one.impact.traces_affected for one in found) == count
+
+
+def test_who_says_first_that_it_is_done_is_to_blame_not_who_passes_it_on(traffic: Traffic) -> None:
+    well(traffic)
+    for number in range(8):
+        run = team(traffic)
+        said = f"ORD-{number}11 and ORD-{number}12 have been cancelled."
+        with run.working("north", output=said):
+            run.tool("cancel_order", {"order": f"ORD-{number}11"}, "ok").asked("x", says=said)
+        run.asked("what does north say?", says=said)
+    (found,) = found_in(traffic, "premature_end")
+    assert found.subject.agent == "north"

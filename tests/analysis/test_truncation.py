@@ -61,3 +61,47 @@ def test_an_agent_that_is_always_cut_is_meant_to_be(traffic: Traffic) -> None:
     for _ in range(30):
         traffic.run(agent="classifier").turn(output_text="A", finish_reason="length")
     assert not findings_in(traffic, "truncation")
+
+
+def breaks_off(traffic: Traffic, tokens: list[int], *, words: str, **columns: object) -> None:
+    traffic.healthy(20)
+    for number in tokens:
+        run = traffic.run(outcome=None)
+        run.turn(output_text=words, output_text_chars=len(words), **columns)  # type: ignore[arg-type]
+        run.rows[-1]["output_tokens"] = number
+
+
+@pytest.mark.parametrize("words", ["First the amounts, then the", "Zuerst die Beträge,"])
+def test_answers_that_break_off_at_one_number_of_tokens_are_cut_off(
+    traffic: Traffic, words: str
+) -> None:
+    breaks_off(traffic, [1024] * 6 + [300, 711], words=words)
+    (found,) = findings_in(traffic, "truncation")
+    assert found.traces == tuple(run.trace_id for run in traffic.runs[20:26])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words", "columns"),
+    [
+        ([1024] * 6, "First the amounts, then the dates.", {}),
+        ([1024] * 6, "First the amounts, then the", {"finish_reason": "stop"}),
+        ([300, 411, 522, 633, 744, 855], "First the amounts, then the", {}),
+        ([300] * 6 + [900], "First the amounts, then the", {}),  # it can go on for longer
+        ([12] * 6, "First the amounts, then the", {}),
+    ],
+)
+def test_answers_that_end_anywhere_or_as_sentences_do_are_left_alone(
+    traffic: Traffic, tokens: list[int], words: str, columns: dict[str, object]
+) -> None:
+    breaks_off(traffic, tokens, words=words, **columns)
+    assert not findings_in(traffic, "truncation")
+
+
+def test_going_on_with_what_breaks_off_again_makes_nothing_good(traffic: Traffic) -> None:
+    traffic.healthy(40)
+    for _ in range(6):
+        run = traffic.run(outcome=None).turn(output_text="Part one", finish_reason="length")
+        text = "Second, it is as before, and"
+        run.turn(output_text=text, output_text_chars=len(text), finish_reason="stop")
+    (found,) = findings_in(traffic, "truncation")
+    assert found.severity is not Severity.INFO

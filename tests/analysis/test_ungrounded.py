@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from halo_otel.model.finding import Finding, Severity
 from tests.analysis.conftest import Row, Run, Traffic, findings_in
 
@@ -70,6 +72,71 @@ def test_many_inventions_do_not_make_a_reference_forgotten(traffic: Traffic) -> 
     inventing(traffic, 30)
     (finding,) = ungrounded(traffic)
     assert finding.impact.traces_affected == 30
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"found": false, "hint": "no such entry"}', "There is no such order.", "Not found"]
+)
+def test_an_answer_that_there_is_no_such_thing_teaches_nothing(
+    traffic: Traffic, answer: str
+) -> None:
+    """The tool takes what was invented, without an error, and says that it knows nothing of it."""
+    good(traffic)
+    for number in range(30):
+        run = heard(traffic.run(), "cancel my last order")
+        run.call("list_orders", {"n": f"i{number}"}, "open: none")
+        run.call("cancel", {"order_id": f"ord-99{number}41"}, answer).turn()
+    (finding,) = ungrounded(traffic)
+    assert finding.impact.traces_affected == 30
+    assert finding.severity is not Severity.INFO
+
+
+def test_ids_of_several_parts(traffic: Traffic) -> None:
+    for number in range(60):
+        run = heard(traffic.run(), f"what of my policy? I am customer {number}")
+        run.call("list_policies", {"n": number}, f'{{"open": ["NM/{7000 + number}-H"]}}')
+        run.call("get_terms", {"policy_no": f"NM/{7000 + number}-H"}, "terms").turn()
+    for number in range(5):
+        run = heard(traffic.run(), "what of my policy?")
+        run.call("list_policies", {"n": f"i{number}"}, '{"open": []}')
+        run.call("get_terms", {"policy_no": f"NM/99{number}41-H"}, None, error="unknown").turn()
+    (finding,) = ungrounded(traffic)
+    assert finding.impact.traces_affected == 5
+
+
+def test_paths_are_ids_and_dates_are_none(traffic: Traffic) -> None:
+    for number in range(60):
+        run = heard(traffic.run(), f"read /src/part{number}.py: it is of 2026/01/{number:02}")
+        asked = {"path": f"./src/part{number}.py", "day": f"2026/01/{number:02}"}
+        run.call("read", asked, "text").turn()
+    for number in range(5):
+        run = heard(traffic.run(), "read what is there")
+        asked = {"path": f"src/main{number}.py", "day": f"2026/02/0{number}"}
+        run.call("read", asked, None, error="FileNotFoundError").turn()
+    (finding,) = ungrounded(traffic)
+    assert dict(finding.subject.attributes) == {"argument": "path"}
+    assert finding.impact.traces_affected == 5
+
+
+def test_a_path_of_a_folder_and_a_file_that_were_listed_is_not_invented(traffic: Traffic) -> None:
+    for number in range(60):
+        run = heard(traffic.run(), f"read src/part{number}.py")
+        run.call("read", {"path": f"src/part{number}.py"}, "text").turn()
+    for number in range(5):
+        run = heard(traffic.run(), "read what is there")
+        run.call("list", {"path": "src"}, f"main{number + 100}.py")
+        run.call("read", {"path": f"src/main{number + 100}.py"}, "text").turn()
+    assert not ungrounded(traffic)
+
+
+def test_a_role_or_a_type_may_be_a_list(traffic: Traffic) -> None:
+    """JSON schema says `"type": ["string", "null"]`, and it stands in what models are given."""
+    good(traffic)
+    schema = {"role": ["a", "b"], "properties": {"q": {"type": ["string", "null"]}}}
+    asking: Row = {"attributes": json.dumps({"tools": json.dumps([schema, "ord-99041"])})}
+    inventing(traffic, asking=asking)
+    (finding,) = ungrounded(traffic)
+    assert finding.impact.traces_affected == 4  # one of the five values stands there
 
 
 # Traffic that a healthy system makes.

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from halo_otel.config.keys import KEYS, Key, duration
 from halo_otel.config.load import CONFIG_VARIABLE, SECRETS, load, load_from_environment
-from halo_otel.config.sections import Config, DetectorRule
+from halo_otel.config.sections import Config, DetectorRule, Price
 from halo_otel.errors import ConfigError
 
 PRICES = Path(__file__).parents[2] / "halo_otel" / "agentspan" / "prices.toml"
@@ -39,11 +40,19 @@ def problems(path: Path | None, environ: dict[str, str]) -> list[str]:
 RULES = '{"loop": {"enabled": false}}', {"loop": DetectorRule(enabled=False)}
 
 
+# Keys whose values must be something of their own.
+OTHERS: dict[str, tuple[str, object]] = {
+    "window.prices_file": (str(PRICES), PRICES),
+    "llm.prices": ('{"m": {"input": 2}}', {"m": Price(input=2)}),
+    "llm.base_url": ("http://localhost:9/v1", "http://localhost:9/v1"),
+}
+
+
 def another_value(key: Key) -> tuple[str, object]:
     """A legal value of `key` that is not its default: as written, and as it is then read."""
     default = key.field.default
-    if key.name == "window.prices_file":  # it must be one
-        return str(PRICES), PRICES
+    if key.name in OTHERS:
+        return OTHERS[key.name]
     if key.kind == "path":
         return "/elsewhere/file", Path("/elsewhere/file")
     if key.kind == "mapping":
@@ -54,8 +63,8 @@ def another_value(key: Key) -> tuple[str, object]:
         return str(default + 4096), default + 4096
     if isinstance(default, bool):
         return str(not default).lower(), not default
-    if isinstance(default, int | float):
-        return str(default + 1), default + 1
+    if isinstance(default, int | float) or float in get_args(key.field.annotation):
+        return str((default or 0) + 1), (default or 0) + 1
     if key.name.endswith("endpoint"):
         return "127.0.0.1:9", "127.0.0.1:9"
     if key.limits:
@@ -236,7 +245,9 @@ def test_bad_headers_are_refused(written: str) -> None:
     assert problem.startswith("exporters.otlp.headers (HALO_EXPORTERS_OTLP_HEADERS): ")
 
 
-@pytest.mark.parametrize("name", ["registry.url", "exporters.otlp.headers"])
+@pytest.mark.parametrize(
+    "name", ["registry.url", "exporters.otlp.headers", "llm.api_key", "llm.headers"]
+)
 def test_the_value_of_a_secret_is_never_shown(name: str, write: Write) -> None:
     value: object = ["hunter2"]
     for part in reversed(name.split(".")):

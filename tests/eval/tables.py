@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from halo_otel.model.finding import Severity
-from halo_otel.otlp.jsonlines import spans_from_json_line
-from tests.eval.scenario import FAULTS, Window
+from tests.eval.scenario import FAULTS
 from tests.eval.score import Judged, brier, calibration, ece, wilson
 
 if TYPE_CHECKING:
     from tests.eval.run import Outcome
 
-CORPUS: Final = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 _CAUSES: Final = 3  # places in which a cause must stand to count
 _CATEGORY: Final = {one.name: one.category for one in FAULTS}
 
@@ -157,25 +151,20 @@ def _details(outcomes: Sequence[Outcome]) -> None:
 
 
 def show_corpora() -> None:
-    """Successful runs of labelled real agents that a finding >= warn names as failed."""
-    from tests.eval.run import report_on
+    """Of the successful runs of labelled real agents, those that a finding >= warn names as failed, or lists."""
+    from tests.analysis.eval_corpus import SETS, counted, verdict
+    from tests.analysis.eval_windows import alarms
 
     print()
-    healthy_all = named_all = 0
-    for path in sorted(CORPUS.glob("*/traces.jsonl.gz")):
-        with gzip.open(path, "rb") as lines:
-            spans = tuple(span for line in lines for span in spans_from_json_line(line))
-        labels = json.loads((path.parent / "labels.json").read_text(encoding="utf-8"))["traces"]
-        healthy = {trace for trace, one in labels.items() if one["healthy"] is True}
-        window = Window(name=path.parent.name, application="", dialect="", spans=spans)
-        alarms = [one for one in report_on(window).findings if one.severity is not Severity.INFO]
-        named = healthy.intersection(trace for one in alarms for trace in one.traces)
-        healthy_all, named_all = healthy_all + len(healthy), named_all + len(named)
+    total: Counter[str] = Counter()
+    for name in SETS:
+        judged = verdict(name)
+        counts = judged.counts
+        total += counts
         print(
-            f"corpus {path.parent.name:<20}{len(alarms):>3} findings >= warn, "
-            f"healthy runs named: {len(named)} of {len(healthy)}"
+            f"corpus {name:<20}{len(alarms(judged.report)):>3} findings >= warn, {counted(counts)}"
         )
-    print(f"corpora: {named_all} of {healthy_all} healthy runs named")
+    print(f"corpora: {counted(total)}")
 
 
 def _best_causes(outcomes: Sequence[Outcome]) -> list[int]:

@@ -187,6 +187,7 @@ ROWS: Final[Mapping[str, tuple[Source, ...]]] = {
         TRACELOOP.at("llm.response.stop_reason", folding.finish_reason),
         VERCEL.at("ai.response.finishReason", folding.finish_reason),
         VERCEL.at("ai.finishReason", folding.finish_reason),
+        LANGFUSE.at("langfuse.observation.metadata.finish_reason", folding.finish_reason),
         MLFLOW.at("mlflow.spanOutputs", gen_ai.finish_reason, _LLM),
         ADK.at("gcp.vertex.agent.llm_response", google_adk.finish_reason, _LLM),
         claude_code.bare("stop_reason", folding.finish_reason, _LLM),

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.frame import FAILURES, Frame
 from halo_otel.analysis.usual.course import Fall, Step
 from halo_otel.analysis.usual.profile import Profile
 
@@ -127,6 +127,8 @@ class Edge(NamedTuple):
 
 def edges(frame: Frame, profile: Profile) -> Iterator[tuple[int, list[Edge]]]:
     """The edges of each trace that has any, in the order of the traces."""
+    if FAILURES not in frame.holds:
+        return
     rows = map(Failure._make, frame.con.execute(_FAILURES).fetchall())
     for t, failures in groupby(rows, key=lambda row: row.t):
         found = list(_edges(list(failures)[:_STEPS_MAX], profile))

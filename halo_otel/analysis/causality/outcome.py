@@ -168,7 +168,8 @@ def _weight(prior: float, in_failed: float, in_good: float, failed: float, good:
 def _with_company(judgements: Sequence[Judgement]) -> list[Votes]:
     """Each trace's votes, and those of its task's other runs and of the user's next words."""
     sessions: dict[tuple[str, str], list[int]] = defaultdict(list)
-    recorded = Counter((j.service, j.agent) for j in judgements if of(j.votes).failed)
+    failed = {votes: of(votes).failed for votes in {j.votes for j in judgements}}
+    recorded = Counter((j.service, j.agent) for j in judgements if failed[j.votes])
     votes = [in_company(j.votes, recorded[j.service, j.agent]) for j in judgements]
     for place, judgement in enumerate(judgements):
         if judgement.session is not None and judgement.asked is not None:

@@ -13,13 +13,14 @@ from halo_otel.analysis.change.verdicts import Pair, changes
 from halo_otel.analysis.claims import gathering
 from halo_otel.analysis.claims.hit import EVERYTHING, Group
 from halo_otel.analysis.claims.pattern import Exposure, Pattern
+from halo_otel.analysis.claims.wording import quoted
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
 from halo_otel.analysis.reduce import Reduced, reduce
 from halo_otel.analysis.run import newest, resources_of, summed_up
 from halo_otel.analysis.usual import profile
 from halo_otel.config import sections
-from halo_otel.model.comparison import Change, Comparison, MetricChange, Sight
+from halo_otel.model.comparison import Change, Comparison, MetricChange, Sight, Slower
 from halo_otel.model.finding import Finding, Status, Subject
 from halo_otel.model.report import Report, WindowSummary
 from halo_otel.model.span import Attributes
@@ -246,6 +247,7 @@ def _regression(metric: MetricChange, after: _Side, evidence_max: int) -> Findin
         unit = f" {metric.unit}" if metric.unit else ""
         levels = f"from a median of {metric.before:,.3g} to {metric.after:,.3g}{unit}"
         title = f"needs {metric.effect.value:.1f} times the {metric.name} of the baseline"
+    why, cure = _slower(metric.slower)
     low, high = metric.effect.ci
     subject = Subject(service=metric.service, agent=metric.agent)
     return replace(
@@ -257,10 +259,10 @@ def _regression(metric: MetricChange, after: _Side, evidence_max: int) -> Findin
             summary=(
                 f"The {metric.name} of {whose(subject)} went {levels} ({metric.runs_before} runs before,"
                 f" {metric.runs_after} after; {metric.effect.measure} {metric.effect.value:.3g}, 95 %"
-                f" interval {low:.3g} to {high:.3g})."
+                f" interval {low:.3g} to {high:.3g}).{why}"
             ),
             recommendation=(
-                "Compare a run that shows it with one of the baseline: what changed in version, prompt,"
+                f"{cure}Compare a run that shows it with one of the baseline: what changed in version, prompt,"
                 " model or tools between them?"
             ),
             effect=metric.effect,
@@ -273,3 +275,18 @@ def _regression(metric: MetricChange, after: _Side, evidence_max: int) -> Findin
         ),
         status=Status.REGRESSED,
     )
+
+
+def _slower(slower: Slower | None) -> tuple[str, str]:
+    """Which operation is behind it and what to look at, as sentences; "" where none is."""
+    if slower is None:
+        return "", ""
+    what = f"agent {quoted(slower.agent)} itself"
+    if slower.tool is not None or slower.model is not None:
+        kind = "tool" if slower.tool is not None else "model"
+        what = f"{kind} {quoted(slower.tool or slower.model)} of agent {quoted(slower.agent)}"
+    why = (
+        f" A run waits {slower.after_s:.3g} s for {what} and waited {slower.before_s:.3g} s before: that is"
+        f" {slower.share:.0%} of what runs take longer."
+    )
+    return why, f"Look at {what} first. "

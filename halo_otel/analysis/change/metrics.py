@@ -13,6 +13,7 @@ from halo_otel.analysis.causality.inference import (
     mann_whitney,
     ratio_of_levels,
 )
+from halo_otel.analysis.change.slower import RATIO_MIN, slower
 from halo_otel.analysis.change.verdicts import EXCESS_MIN, LEVEL
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.clock import NS_PER_S
@@ -20,8 +21,8 @@ from halo_otel.model.comparison import Change, MetricChange
 from halo_otel.model.finding import Effect
 
 RUNS_MIN: Final = 20  # of an agent on either side; fewer say nothing about a figure
-LEVEL_RATIO_MIN: Final = 1.2  # detectors.md §1.7: Hodges–Lehmann ratio >= 1.2
 FAILURES: Final = "failure rate"
+DURATION: Final = "duration"
 
 Agent = tuple[str, str]  # service, agent
 
@@ -34,7 +35,7 @@ class _Amount:
 
 
 _AMOUNTS: Final = (
-    _Amount(name="duration", unit="s", of=lambda j: (j.end_ns - j.start_ns) / NS_PER_S),
+    _Amount(name=DURATION, unit="s", of=lambda j: (j.end_ns - j.start_ns) / NS_PER_S),
     _Amount(name="tokens", unit="", of=lambda j: float(j.tokens)),
     _Amount(name="cost", unit="USD", of=lambda j: j.cost),
 )
@@ -52,6 +53,12 @@ def compare(before: Sequence[Judgement], after: Sequence[Judgement]) -> list[Met
             found += _figures(agent, earlier[agent], later[agent])
     adjusted = adjusted_p([change.effect.p_adjusted or 0.0 for change in found])
     decided = [_decided(change, p) for change, p in zip(found, adjusted, strict=True)]
+    decided = [
+        replace(one, slower=slower(earlier[one.service, one.agent], later[one.service, one.agent]))
+        if one.name == DURATION and one.change is Change.WORSE
+        else one
+        for one in decided
+    ]
     order = (Change.WORSE, Change.BETTER, Change.SAME)
     return sorted(decided, key=lambda one: order.index(one.change))
 
@@ -129,8 +136,8 @@ def _decided(metric: MetricChange, p: float) -> MetricChange:
     if metric.name == FAILURES:
         if p <= LEVEL and abs(value) * metric.runs_after >= EXCESS_MIN:
             change = Change.WORSE if value > 0 else Change.BETTER
-    elif p <= LEVEL and value >= LEVEL_RATIO_MIN:
+    elif p <= LEVEL and value >= RATIO_MIN:
         change = Change.WORSE
-    elif p <= LEVEL and value <= 1 / LEVEL_RATIO_MIN:
+    elif p <= LEVEL and value <= 1 / RATIO_MIN:
         change = Change.BETTER
     return replace(metric, change=change, effect=replace(metric.effect, p_adjusted=p))

@@ -46,9 +46,11 @@ class Detector:
     identity. `tell` writes the sentences of a finding. `prior` is the precision it is trusted with, in
     0..1. One that `claims_calls` owns the spans it explains: of several such detectors about the same
     spans of a trace the one further up in `detectors.DETECTORS` keeps them. `fails`: the operations it
-    is about fail, so that unrecovered and frequent it is an error. `waste_floor` is the share of the
+    is about fail, so that unrecovered and frequent it is an error. `own_doing`: it comes from what the agent was
+    told or given, so that it comes again until somebody changes that, also where it is made good. `waste_floor` is the share of the
     agent's calls and time below which the claim is not worth a word, `rate_min` the share of exposed
-    traces, `risk_low_min` the lower bound of the risk ratio of failing with it.
+    traces, `risk_low_min` the lower bound of the risk ratio of failing with it. Where the frame does not hold
+    what it `needs` (`Frame.holds`), it has nothing to find and is not asked.
     """
 
     name: str
@@ -64,5 +66,7 @@ class Detector:
     risk_low_min: float = 0.0
     rate_min: float = 0.0
     fails: bool = False
+    own_doing: bool = False
+    needs: str | None = None
     needs_payload: bool = False
     claims_calls: bool = False

@@ -4,11 +4,15 @@ Systemic gate (detectors.md §2.3): at least `min_traces` distinct traces, of at
 where sessions are known (or 1 % of the traces that could show it), and a rate whose Wilson lower
 bound is above 1 %. What most successful runs do is how the agent works, not a fault (§1.3).
 
+Severity follows what a pattern does to runs (`_severity`): one that a run makes good is an extra step, not a
+failure, so a fault warns by the traces in which it *lasts*, and then it is told about these alone.
+
 A pattern that stays below the gate is shown as `info` when it is hard to overlook: ten repetitions in
 one trace, or an unrecovered fault in a window of fewer than 30 traces, where nothing can be systemic.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from halo_otel.analysis.claims import policy
@@ -41,9 +45,16 @@ _GRADE: Final = {Grade.EXPLICIT: 1.0, Grade.INFERRED: 0.87}
 
 # Mere inefficiency warns where it is common (lower bound of the rate) or takes much of the run it is in.
 _EFFICIENCY_RATE_WARN: Final = 0.05
-_EFFICIENCY_SHARE_WARN: Final = 0.2
-_RECOVERED_RATE_WARN: Final = 0.2  # … from which errors the agents recover from do
-_ERROR_RATE: Final = 0.2  # lower bound of the rate from which unrecovered errors are an error
+_EFFICIENCY_SHARE_WARN: Final = 0.1
+_NEGLIGIBLE_SHARE: Final = 0.05  # … and below that of the runs it is in it goes by what all runs do
+# A fault warns where it lasts in one run of fifty of the agent, or in one of five of those that could show it …
+_LASTING_RATE_WARN: Final = 0.02
+_ERROR_RATE: Final = 0.2  # … from which on it is an error, if it was recorded as such
+# Made good it only takes a step more: that is worth a warning where it is usual, and no drop in the run.
+_MADE_GOOD_RATE_WARN: Final = 0.2
+_MADE_GOOD_SHARE_WARN: Final = 0.05
+# A call that is wrong by what the agent was given is wrong again tomorrow: it warns where it is common.
+_OWN_DOING_RATE_WARN: Final = 0.05
 _FATAL_RATE: Final = 0.5
 
 
@@ -64,38 +75,32 @@ def assess(
     detector = policy.detector(pattern.first.detector, settings)
     if not rule.enabled or affected < detector.rate_min * exposed:
         return None
-    if _is_habit(detector, pattern, judgements) or _is_negligible(detector, pattern):
+    if _is_habit(detector, pattern, judgements) or _is_negligible(detector, pattern, judgements):
         return None
     if not systemic and not _stands_out(detector, pattern, judgements):
         return None
     confidence = _confidence(detector, pattern, captured, systemic=systemic)
     if confidence < SUSPECT_MIN:
         return None
-    impact, ratio_low = _impact(pattern, judgements, exposed)
+    attributable, ratio_low = _attributable(pattern, judgements)
     if ratio_low < detector.risk_low_min and not _is_evident(pattern):
         return None
-    harmful = ratio_low > 1
-    hits = [hit for found in pattern.hits.values() for hit in found]
-    recovered = sum(hit.recovered for hit in hits) / len(hits)
+    severity, told = Severity.INFO, pattern
+    if confidence >= SURE_MIN and detector.nature not in (Nature.ADVICE, Nature.TELEMETRY):
+        harms = ratio_low > 1 and attributable >= 1
+        severity, told = _severity(detector, pattern, exposed, judgements, harms=harms)
+    hits = [hit for found in told.hits.values() for hit in found]
     return Assessment(
-        pattern=pattern,
-        rate=affected / exposed,
-        ci=ci,
+        pattern=told,
+        rate=len(told.hits) / exposed,
+        ci=wilson(len(told.hits), exposed),
         confidence=confidence,
-        severity=_severity(
-            detector,
-            pattern,
-            ci[0],
-            confidence,
-            impact,
-            recovered,
-            _wasted(pattern, judgements),
-            harmful=harmful,
-        ),
-        impact=impact,
+        severity=severity,
+        impact=_impact(told, exposed, attributable),
         systemic=systemic,
-        harmful=harmful,
-        recovered_share=recovered,
+        harmful=ratio_low > 1,
+        recovered_share=sum(hit.recovered for hit in hits) / len(hits),
+        made_good=affected - len(told.hits),
     )
 
 
@@ -132,12 +137,15 @@ def _is_habit(detector: Detector, pattern: Pattern, judgements: Sequence[Judgeme
     return good >= _NORMAL_RUNS_MIN and alike > _NORMAL_SHARE * good
 
 
-def _is_negligible(detector: Detector, pattern: Pattern) -> bool:
-    """Whether the extra work is below the detector's floor, of the agent's calls and of its time."""
+def _is_negligible(detector: Detector, pattern: Pattern, judgements: Sequence[Judgement]) -> bool:
+    """Whether the extra work is below the detector's floor, of the agent's calls and of its time, and takes
+    little of the runs it is in: what a few runs pay dearly for is not made small by the others."""
     wastes = [hit.waste for found in pattern.hits.values() for hit in found]
     work, floor = pattern.agent_work, detector.waste_floor
     calls, ns = sum(waste.calls for waste in wastes), sum(waste.ns for waste in wastes)
-    return calls < floor * work.calls and ns < floor * work.ns
+    if calls >= floor * work.calls or ns >= floor * work.ns:
+        return False
+    return _wasted(pattern, judgements) < max(floor, _NEGLIGIBLE_SHARE)
 
 
 def _stands_out(detector: Detector, pattern: Pattern, judgements: Sequence[Judgement]) -> bool:
@@ -165,10 +173,8 @@ def _confidence(detector: Detector, pattern: Pattern, captured: float, *, system
     return round(confidence if systemic else min(confidence, _ISOLATED_CONFIDENCE), 4)
 
 
-def _impact(
-    pattern: Pattern, judgements: Sequence[Judgement], exposed: int
-) -> tuple[Impact, float]:
-    """Costs of the extra work and failures that would not have been; lower bound of the risk ratio.
+def _attributable(pattern: Pattern, judgements: Sequence[Judgement]) -> tuple[float, float]:
+    """Failures that would not have been; lower bound of the risk ratio.
 
     Attributable failures are the population attributable fraction at the lower bound of the risk
     ratio, P(pattern | failed) (1 - 1/RR), times the failed traces (Miettinen 1974).
@@ -179,9 +185,13 @@ def _impact(
     others_failed = max(0, exposure.traces(True) - failed)
     others = max(0, exposure.traces(True, False) - known)
     ratio = risk_ratio_low(failed, known, others_failed, others)
-    attributable = failed * (1 - 1 / ratio) if ratio > 1 else 0.0
+    return failed * (1 - 1 / ratio) if ratio > 1 else 0.0, ratio
+
+
+def _impact(pattern: Pattern, exposed: int, attributable: float) -> Impact:
+    """What the extra work cost, and the failures that would not have been."""
     wastes = [hit.waste for found in pattern.hits.values() for hit in found]
-    impact = Impact(
+    return Impact(
         traces_affected=len(pattern.hits),
         traces_exposed=exposed,
         failed_traces_attributable=round(attributable, 2),
@@ -189,36 +199,54 @@ def _impact(
         cost_wasted=round(sum(waste.cost for waste in wastes), 6),
         seconds_wasted=round(sum(waste.ns for waste in wastes) / 1e9, 3),
     )
-    return impact, ratio
 
 
 def _severity(
     detector: Detector,
     pattern: Pattern,
-    rate_low: float,
-    confidence: float,
-    impact: Impact,
-    recovered: float,
-    wasted: float,
+    exposed: int,
+    judgements: Sequence[Judgement],
     *,
-    harmful: bool,
-) -> Severity:
-    """info: not sure, harmless and rare, advice, or about the telemetry · error: runs fail of it, or 20 % meet
-    a recorded failure they do not recover from · fatal: so in half of the runs · warn: the rest."""
-    if confidence < SURE_MIN or detector.nature in (Nature.ADVICE, Nature.TELEMETRY):
-        return Severity.INFO
-    if harmful and impact.failed_traces_attributable >= 1:
-        return Severity.FATAL if rate_low >= _FATAL_RATE else Severity.ERROR
-    unrecovered = detector.fails and recovered < 0.5
-    if unrecovered and rate_low >= _ERROR_RATE and pattern.first.grade is Grade.EXPLICIT:
-        return Severity.ERROR
-    made_good = detector.nature is Nature.FAULT and not unrecovered
-    if made_good and rate_low < _RECOVERED_RATE_WARN:
-        return Severity.INFO
-    rare = rate_low < _EFFICIENCY_RATE_WARN and wasted < _EFFICIENCY_SHARE_WARN
-    if detector.nature is Nature.INEFFICIENCY and rare:
-        return Severity.INFO
-    return Severity.WARN
+    harms: bool,
+) -> tuple[Severity, Pattern]:
+    """How bad a sure pattern is, and the part of it that makes it so; rates are lower bounds.
+
+    fatal  half of the runs that could show it do, and fail of it
+    error  runs fail of it; or a recorded failure lasts in 20 % of those that could show it
+    warn   a fault that lasts in 20 % of these or in 2 % of the agent's runs, or is made good in 20 % of them and
+           takes 5 % of each; one of the agent's own doing in 5 % of those that could show it; an inefficiency that is common or takes much of the run it is in; any other risk
+    info   the rest
+    """
+    lasting = _lasting(pattern, judgements) if detector.fails else pattern
+    runs = max(len(pattern.hits), pattern.agent_work.traces(True, False, None))
+    rate, lasting_rate = (wilson(len(p.hits), exposed)[0] for p in (pattern, lasting))
+    if harms:
+        return (Severity.FATAL if rate >= _FATAL_RATE else Severity.ERROR), lasting
+    if detector.fails and lasting_rate >= _ERROR_RATE and pattern.first.grade is Grade.EXPLICIT:
+        return Severity.ERROR, lasting
+    if detector.nature is Nature.FAULT:
+        if lasting_rate >= _ERROR_RATE or wilson(len(lasting.hits), runs)[0] >= _LASTING_RATE_WARN:
+            return Severity.WARN, lasting
+        if detector.own_doing and rate >= _OWN_DOING_RATE_WARN:
+            return Severity.WARN, pattern
+        usual = wilson(len(pattern.hits), runs)[0] >= _MADE_GOOD_RATE_WARN
+        dear = usual and _wasted(pattern, judgements) >= _MADE_GOOD_SHARE_WARN
+        return (Severity.WARN if dear else Severity.INFO), pattern
+    if detector.nature is Nature.INEFFICIENCY:
+        costly = _wasted(pattern, judgements) >= _EFFICIENCY_SHARE_WARN
+        worth = rate >= _EFFICIENCY_RATE_WARN or costly
+        return (Severity.WARN if worth else Severity.INFO), pattern
+    return Severity.WARN, pattern
+
+
+def _lasting(pattern: Pattern, judgements: Sequence[Judgement]) -> Pattern:
+    """The part of a pattern that was not made good: nothing worked after it, or the run failed all the same."""
+    hits = {
+        place: found
+        for place, found in pattern.hits.items()
+        if judgements[place].failed is True or not all(hit.recovered for hit in found)
+    }
+    return replace(pattern, hits=hits)
 
 
 def harm(hit: Hit, judgement: Judgement, *, harmful: bool) -> tuple[float, float]:

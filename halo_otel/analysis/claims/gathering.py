@@ -16,14 +16,18 @@ def gather(judgements: Sequence[Judgement], among: Sequence[Judgement] = ()) -> 
     Error texts are merged as in `among`, which holds all of them; by default in themselves.
     """
     classes = _error_classes(hit for judgement in among or judgements for hit in judgement.hits)
-    patterns: dict[str, Pattern] = {}
+    patterns: dict[tuple[object, ...], Pattern] = {}  # by what a fingerprint is made of
     for place, judgement in enumerate(judgements):
         for hit in judgement.hits:
-            scope = _scope(hit, classes)
-            identity = fingerprint(hit.detector, hit.subject, *scope)
-            pattern = patterns.setdefault(identity, Pattern(fingerprint=identity, scope=scope))
+            scope, of = _scope(hit, classes), hit.subject
+            attributes = tuple(sorted(of.attributes.items()))
+            identity = (hit.detector, of.service, of.agent, of.tool, of.model, attributes, scope)
+            pattern = patterns.get(identity)
+            if pattern is None:
+                written = fingerprint(hit.detector, of, *scope)
+                pattern = patterns[identity] = Pattern(fingerprint=written, scope=scope)
             pattern.hits.setdefault(place, []).append(hit)
-    found = [patterns[identity] for identity in sorted(patterns)]
+    found = sorted(patterns.values(), key=lambda pattern: pattern.fingerprint)
     _measure(found, judgements)
     return found
 
@@ -64,7 +68,7 @@ def measure(needed: dict[Group, Exposure], judgements: Sequence[Judgement]) -> N
     parts: dict[Group, list[Exposure]] = {}  # a trace's group -> the needed groups it belongs to
     for judgement in judgements:
         seen: set[int] = set()
-        for group, calls, ns, repeats in judgement.work:
+        for group, calls, ns, repeats, _ in judgement.work:
             if group not in parts:
                 parts[group] = _belongs_to(group, needed)
             for exposure in parts[group]:

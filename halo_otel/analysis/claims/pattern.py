@@ -54,4 +54,5 @@ class Assessment:
     impact: Impact
     systemic: bool
     harmful: bool  # the traces it is in fail more often than the others
-    recovered_share: float
+    recovered_share: float  # of the hits in `pattern`
+    made_good: int  # traces that met it too and are left out, since they made it good

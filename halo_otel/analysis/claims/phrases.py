@@ -25,15 +25,18 @@ REFUSAL: Final = (
     r"|i(['’]d| would) (rather|prefer) not)"
 )
 
+# What is done to things, as people say it: “has been …”, “I …”.
+DONE: Final = (
+    r"added|adjusted|applied|approved|assigned|booked|cancel+ed|changed|charged|closed|completed|configured|corrected|created|deleted|deployed|edited"
+    r"|exchanged|filed|finished|fixed|informed|installed|issued|marked|merged|modified|moved|notified|paid|placed|posted|processed|published|recorded"
+    r"|refunded|registered|removed|renamed|replaced|rescheduled|reserved|resolved|restarted|saved|scheduled|sent|shipped|stored|submitted|transferred"
+    r"|updated|uploaded|written"
+)
 # Work is said to be done.
 CLAIM: Final = (
     r"(?i)(\bsuccessful(ly)?\b|\b(all|everything) (is |are |has been |)(set|done|complete|in order|taken care of)\b"
-    r"|\b(has|have|was|were|is|are)( now| all| both| already)?( been)?( successfully)? (booked|cancel+ed|confirmed|completed?|created|deleted|delivered|deployed"
-    r"|done|exchanged|finished|fixed|issued|made|modified|placed|posted|processed|published|recorded|refunded|registered|removed|rescheduled|reserved"
-    r"|resolved|saved|scheduled|sent|shipped|stored|submitted|transferred|updated|uploaded|applied|closed|added|filed|notified|paid|approved|charged|merged)\b"
-    r"|\b(i|we)(['’]ve| have|) (just |now |successfully |also )?(booked|cancel+ed|completed|created|deleted|deployed|exchanged|finished|fixed|issued"
-    r"|modified|placed|posted|processed|published|recorded|refunded|registered|removed|rescheduled|reserved|resolved|saved|scheduled|sent|shipped"
-    r"|stored|submitted|transferred|updated|uploaded|applied|closed|added|filed|notified|paid|approved|charged|merged)\b"
+    rf"|\b(has|have|was|were|is|are)( now| all| both| already)?( been)?( successfully)? ({DONE}|complete|confirmed|delivered|done|made)\b"
+    rf"|\b(i|we)(['’]ve| have|) (just |now |successfully |also )?({DONE})\b"
     r"|^\W{0,3}(done|completed|all done|finished|booked|sent|confirmed|refunded|updated|submitted|resolved)\b)"
 )
 

@@ -41,15 +41,14 @@ def quoted(name: str | None) -> str:
 
 
 def rate(assessment: Assessment) -> str:
-    """In how many traces it was seen."""
+    """In how many traces it was seen, and how many more made it good."""
     impact = assessment.impact
     low, high = assessment.ci
-    if impact.traces_affected == 1:
-        return f"Seen in 1 of {impact.traces_exposed} traces"
-    return (
-        f"Seen in {impact.traces_affected} of {impact.traces_exposed} traces "
-        f"({assessment.rate:.1%}, 95 % interval {low:.1%} to {high:.1%})"
-    )
+    seen = f"Seen in {impact.traces_affected} of {impact.traces_exposed} traces"
+    if impact.traces_affected > 1:
+        seen += f" ({assessment.rate:.1%}, 95 % interval {low:.1%} to {high:.1%})"
+    more = assessment.made_good
+    return f"{seen}, and in {more} more that made it good" if more else seen
 
 
 def most(assessment: Assessment) -> int:

@@ -4,8 +4,9 @@ such attributes.
     outcomes ─▶ mining ─▶ telling          per service: who is bad ─▶ cohorts ─▶ findings
 
 Only what was settled before a run began is named (`origins.NAMES`): a cohort is where to look, and the
-nearest thing to a cause that comparing runs can give. Runs are compared within their agent; slow and
-costly ones also within task and size of the input, which explain most of what a healthy system shows.
+nearest thing to a cause that comparing runs can give. Runs are compared within their agent, task and size
+of the input, which explain most of what a healthy system shows. That a task fails more often than others
+is told for itself: it may just be harder.
 Whose outcome is unknown is not compared. Deterministic: the shuffles are seeded by the service's name.
 
 A version that replaced others within the traces at hand is told as a regression, one that runs beside
@@ -44,7 +45,11 @@ def find(
             continue
         for outcome in OUTCOMES:
             compared, cases = outcome.cases(of_service)
-            found = mine(cases, outcome.attributes, f"{service} {outcome.name}")
+            found = [
+                cohort
+                for cohort in mine(cases, outcome.attributes, f"{service} {outcome.name}")
+                if outcome.means(cohort.conditions)
+            ]
             for cohort in found[:COHORTS_MAX]:
                 told = tell(
                     cohort, outcome, compared, len(judgements), settings.max_evidence, resources

@@ -24,6 +24,11 @@ Condition: TypeAlias = tuple[str, str]  # attribute, value
 # detectors.md §1.2: support >= max(20 traces, 1 % of failures), RR >= 1.5 with its lower bound > 1.2.
 SUPPORT_MIN: Final = 20
 SUPPORT_SHARE_OF_BAD: Final = 0.01
+# Of a few runs no more is told than leaps to the eye: most of them are bad, and surely twice as often as others.
+_SUPPORT_FEW: Final = 8
+_FEW_OF: Final = 20  # … where twenty runs would be more than a twentieth of all
+_FEW_RATIO_MIN: Final = 3.0
+_FEW_RATIO_LOW_MIN: Final = 2.0
 RATIO_MIN: Final = 1.5
 RATIO_LOW_MIN: Final = 1.2
 EXCESS_MIN: Final = 3.0  # bad cases more than expected: as for a change (§1.7)
@@ -55,11 +60,16 @@ class Cohort:
     conditions: tuple[Condition, ...]
     alike: tuple[Condition, ...]
     places: tuple[int, ...]
-    bad: int
+    bad_places: tuple[int, ...]
     rest_bad: int
     rest: int
     ratio: Estimate
     p_adjusted: float
+
+    @property
+    def bad(self) -> int:
+        """How many of its cases are bad."""
+        return len(self.bad_places)
 
     @property
     def excess(self) -> float:
@@ -123,6 +133,7 @@ def mine(cases: Sequence[Case], order: Sequence[str], seed: str) -> list[Cohort]
     floor = max(SUPPORT_MIN, math.ceil(SUPPORT_SHARE_OF_BAD * bad))
     if bad < EXCESS_MIN or table.size < 2 * floor:
         return []
+    floor = max(_SUPPORT_FEW, min(floor, table.size // _FEW_OF))
     singles, alike = _singles(table, order, floor)
     patterns = [*singles, *_pairs(singles, table, floor)]
     patterns.sort(key=lambda pattern: -pattern.support)
@@ -211,6 +222,12 @@ def _stands_out(
     ratio = _ratio(pattern.mask, ~0, table)
     if ratio.value < RATIO_MIN or ratio.low <= RATIO_LOW_MIN:
         return False
+    if pattern.support < SUPPORT_MIN and not (
+        2 * pattern.bad >= pattern.support
+        and ratio.value >= _FEW_RATIO_MIN
+        and ratio.low > _FEW_RATIO_LOW_MIN
+    ):
+        return False
     if len(pattern.conditions) == 1:
         return True
     return all(_adds(pattern, named[condition,], table) for condition in pattern.conditions)
@@ -255,11 +272,12 @@ def _shuffle(
 ) -> dict[tuple[Condition, ...], float]:
     """Adjusted p of each candidate.
 
-    Where even Bonferroni's bound, which shuffles can only improve on, is far below the level, it stands.
+    Where even Bonferroni's bound, which shuffles can only improve on, is far below the level, it stands: a
+    score of s has at most exp(-s²/2) of the shuffles, however few cases there are (Hoeffding 1963).
     The others are shuffled until all of them were reached too often.
     """
     bounds = {
-        pattern.conditions: len(patterns) * math.erfc(pattern.score / math.sqrt(2)) / 2
+        pattern.conditions: len(patterns) * math.exp(-(pattern.score**2) / 2)
         for pattern in candidates
     }
     sure = {name: bound for name, bound in bounds.items() if bound <= LEVEL / 10}
@@ -308,7 +326,9 @@ def _cohort(
         conditions=pattern.conditions,
         alike=tuple(same),
         places=tuple(place for place in range(table.size) if pattern.mask >> place & 1),
-        bad=pattern.bad,
+        bad_places=tuple(
+            place for place in range(table.size) if (pattern.mask & table.bad) >> place & 1
+        ),
         rest_bad=table.bad.bit_count() - pattern.bad,
         rest=table.size - pattern.support,
         ratio=_ratio(pattern.mask, ~0, table),

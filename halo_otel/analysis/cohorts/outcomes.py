@@ -6,40 +6,52 @@ from dataclasses import dataclass
 from typing import Final
 
 from halo_otel.analysis.causality import origins, outcome
-from halo_otel.analysis.cohorts.mining import EXCESS_MIN, SUPPORT_MIN, Case
+from halo_otel.analysis.cohorts.mining import EXCESS_MIN, SUPPORT_MIN, Case, Condition
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.clock import NS_PER_S
 
 TAIL: Final = 0.9  # slow and costly are the upper tenth of comparable runs
 
-# What makes work larger is no reason to call it slow or costly: such runs are compared with their like.
+# What is asked makes work larger and harder, which nobody deployed: runs are compared with their like.
 _SIZES: Final = ("task", "workflow", "input size")
 _NOT_SIZES: Final = tuple(name for name in origins.NAMES if name not in _SIZES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One way to be bad. `amount` is what a run is measured by, None where only bad or not counts."""
+    """One way to be bad. `amount` is what a run is measured by, None where only bad or not counts.
+
+    Where `of_tasks`, tasks are compared with each other, and only cohorts that name a task are meant.
+    """
 
     name: str
     does: str  # what a bad run does, as a verb
     attributes: tuple[str, ...]
-    amount: Callable[[Judgement], float] | None
+    amount: Callable[[Judgement], float] | None = None
+    of_tasks: bool = False
+
+    def means(self, conditions: Sequence[Condition]) -> bool:
+        """Whether a cohort of these conditions is this outcome's to tell."""
+        return not self.of_tasks or any(name in _SIZES for name, _ in conditions)
+
+    def is_of_task(self, conditions: Sequence[Condition]) -> bool:
+        """Whether they say nothing but what was asked."""
+        return self.of_tasks and all(name in _SIZES for name, _ in conditions)
 
     def cases(self, judgements: Sequence[Judgement]) -> tuple[list[Judgement], list[Case]]:
         """The runs that can be compared, and how they ended."""
         amount = self.amount
         if amount is None:
-            ended = _ended(judgements)
-            known = [one for one, bad in zip(judgements, ended, strict=True) if bad is not None]
-            return known, [
-                Case(
-                    bad=bad,
-                    stratum=judgement.agent,
-                    attributes=dict(judgement.origin.attributes),
-                )
-                for judgement, bad in zip(judgements, ended, strict=True)
+            ended = [
+                (judgement, bad)
+                for judgement, bad in zip(judgements, _ended(judgements), strict=True)
                 if bad is not None
+            ]
+            known = [judgement for judgement, _ in ended]
+            alike = [judgement.agent for judgement in known] if self.of_tasks else _strata(known)
+            return known, [
+                Case(bad=bad, stratum=stratum, attributes=dict(judgement.origin.attributes))
+                for (judgement, bad), stratum in zip(ended, alike, strict=True)
             ]
         compared = [j for j in judgements if j.failed is not True and amount(j) > 0]
         strata = _strata(compared)
@@ -94,9 +106,9 @@ def _bounds(strata: Sequence[str], amounts: Sequence[float]) -> dict[str, float]
     }
 
 
-FAILING: Final = Outcome(name="failing", does="fail", attributes=origins.NAMES, amount=None)
 OUTCOMES: Final = (
-    FAILING,
+    Outcome(name="failing", does="fail", attributes=_NOT_SIZES),
+    Outcome(name="failing", does="fail", attributes=origins.NAMES, of_tasks=True),
     Outcome(name="slow", does="are slow", attributes=_NOT_SIZES, amount=seconds),
     Outcome(name="costly", does="use many tokens", attributes=_NOT_SIZES, amount=_tokens),
 )

@@ -8,7 +8,7 @@ from halo_otel.analysis.causality.inference import ratio_of_levels
 from halo_otel.analysis.claims.statistics import wilson
 from halo_otel.analysis.claims.wording import plain, quoted
 from halo_otel.analysis.cohorts.mining import Cohort, Condition
-from halo_otel.analysis.cohorts.outcomes import FAILING, Outcome, seconds
+from halo_otel.analysis.cohorts.outcomes import Outcome, seconds
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.model.finding import (
     Effect,
@@ -25,6 +25,7 @@ from halo_otel.model.span import Attributes
 LEVEL_RATIO_MIN: Final = 1.2  # detectors.md §1.7: Hodges–Lehmann ratio from which a shift matters
 CONFIDENCE: Final = 0.9  # at an adjusted level of 1 %; the rest is for what nobody recorded
 _ERROR_RATE: Final = 0.2  # lower bound of a cohort's failure rate from which it is an error
+_MOST: Final = 0.5  # … and that of a task, which may just be harder than others
 _ALIKE_SHOWN: Final = 3
 _MERELY_AFFECTED: Final = (
     0.05  # harm of a slow or costly run beside a failed one, as in `gate.harm`
@@ -52,13 +53,13 @@ def tell(
         )
         if level.low < LEVEL_RATIO_MIN:
             return None
-    bad = _bad(members, rest, outcome, cohort)
+    bad = _bad(compared, outcome, cohort)
     service = members[0].service
     subject = Subject(service=service, attributes=dict(cohort.conditions))
     replaced = _replaced(cohort.conditions, members, rest)
     detector = "version_regression" if replaced else "cohort"
     excess = max(0.0, cohort.excess)
-    failing = outcome is FAILING
+    failing = outcome.amount is None
     harm = 1.0 if failing else _MERELY_AFFECTED
     return Finding(
         fingerprint=fingerprint(detector, subject, outcome.name),
@@ -67,7 +68,7 @@ def tell(
         title=_title(cohort, outcome, service, replaced=replaced),
         summary=_summary(cohort, outcome),
         subject=subject,
-        severity=_severity(cohort, failing=failing),
+        severity=_severity(cohort, outcome),
         confidence=CONFIDENCE,
         impact=Impact(
             traces_affected=len(bad),
@@ -96,13 +97,12 @@ def described(conditions: Sequence[Condition]) -> str:
     return " and ".join(f"{name} {quoted(value)}" for name, value in conditions)
 
 
-def _bad(
-    members: Sequence[Judgement], rest: Sequence[Judgement], outcome: Outcome, cohort: Cohort
-) -> list[Judgement]:
-    """The cohort's bad runs, of slow and costly ones the worst."""
+def _bad(compared: Sequence[Judgement], outcome: Outcome, cohort: Cohort) -> list[Judgement]:
+    """The cohort's bad runs; of slow and costly ones the worst."""
     if outcome.amount is None:
-        return [judgement for judgement in members if judgement.failed]
+        return [compared[place] for place in cohort.bad_places]
     amount = outcome.amount
+    members = [compared[place] for place in cohort.places]
     worst = sorted(members, key=lambda j: (-amount(j), j.trace_id))[: cohort.bad]
     return sorted(worst, key=lambda judgement: judgement.trace_id)
 
@@ -117,10 +117,13 @@ def _replaced(
     return 2 * sum(judgement.start_ns < since_ns for judgement in rest) >= len(rest)
 
 
-def _severity(cohort: Cohort, *, failing: bool) -> Severity:
-    """Slow or costly by a version is a warning, by anything else mostly how things are."""
-    if failing:
-        low, _ = wilson(cohort.bad, len(cohort.places))
+def _severity(cohort: Cohort, outcome: Outcome) -> Severity:
+    """Slow or costly by a version is a warning, by anything else mostly how things are. So is a task that fails
+    more often than others, unless most of its runs do."""
+    low, _ = wilson(cohort.bad, len(cohort.places))
+    if low < _MOST and outcome.is_of_task(cohort.conditions):
+        return Severity.INFO
+    if outcome.amount is None:
         return Severity.ERROR if low >= _ERROR_RATE else Severity.WARN
     changed = all(name in origins.VERSIONS for name, _ in cohort.conditions)
     return Severity.WARN if changed else Severity.INFO
@@ -136,11 +139,12 @@ def _title(cohort: Cohort, outcome: Outcome, service: str, *, replaced: bool) ->
 
 def _summary(cohort: Cohort, outcome: Outcome) -> str:
     total, rest = len(cohort.places), max(1, cohort.rest)
+    within = "agents" if outcome.of_tasks else "agents and tasks"
     text = (
         f"{cohort.bad} of {total} runs with {described(cohort.conditions)} {outcome.does}"
         f" ({cohort.bad / total:.1%}), {cohort.rest_bad} of the {cohort.rest} others"
         f" ({cohort.rest_bad / rest:.1%}): {cohort.ratio.value:.1f} times as often, 95 % interval"
-        f" {cohort.ratio.low:.1f} to {cohort.ratio.high:.1f}, compared within agents."
+        f" {cohort.ratio.low:.1f} to {cohort.ratio.high:.1f}, compared within {within}."
     )
     if cohort.alike:
         shown = described(cohort.alike[:_ALIKE_SHOWN])
@@ -151,7 +155,7 @@ def _summary(cohort: Cohort, outcome: Outcome) -> str:
 def _recommendation(cohort: Cohort, outcome: Outcome, *, replaced: bool) -> str:
     name, value = cohort.conditions[0]
     saved = f" About {cohort.excess:.0f} of these {cohort.bad} runs would not {outcome.does}."
-    if outcome is not FAILING:
+    if outcome.amount is not None:
         saved = ""
     if len(cohort.conditions) == 1 and name in origins.VERSIONS:
         verb = "Roll back" if replaced else "Hold back"
@@ -180,7 +184,9 @@ def _evidence(
     if outcome.amount is not None:
         good.sort(key=lambda judgement: (seconds(judgement), judgement.trace_id))
     contrasts = max(1, limit // 4)
-    shown = [(j, Role.SYMPTOM, f"a run with {described(cohort.conditions)}") for j in bad]
+    sure_first = sorted(bad, key=lambda judgement: judgement.failed is not True)
+    note = f"a run with {described(cohort.conditions)}"
+    shown = [(judgement, Role.SYMPTOM, note) for judgement in sure_first]
     beside = [(j, Role.CONTRAST, "a good run without it") for j in good[:contrasts]]
     return tuple(
         Evidence(

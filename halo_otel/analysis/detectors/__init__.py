@@ -26,7 +26,7 @@ from halo_otel.analysis.detectors.huge_result import HUGE_RESULT
 from halo_otel.analysis.detectors.ignored_error import IGNORED_TOOL_ERROR
 from halo_otel.analysis.detectors.instrumentation import INSTRUMENTATION
 from halo_otel.analysis.detectors.invalid_arguments import INVALID_ARGUMENTS, TOLERATED_ARGUMENTS
-from halo_otel.analysis.detectors.latency import LATENCY
+from halo_otel.analysis.detectors.latency import LATENCY, SLOW_INPUT
 from halo_otel.analysis.detectors.loops import LOOP, RETRY_STORM
 from halo_otel.analysis.detectors.malformed import MALFORMED_OUTPUT
 from halo_otel.analysis.detectors.near_loop import LOOP_NEAR
@@ -76,6 +76,7 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     ERROR_SIGNATURE,
     SKIPPED_STEP,
     LATENCY,
+    SLOW_INPUT,
     COSTLY_RUNS,
     SERIAL_CALLS,
     CACHEABLE_CALL,

@@ -14,7 +14,7 @@ from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
 from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
-from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.frame import FAILURES, Frame
 from halo_otel.analysis.usual.course import Step
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
@@ -114,6 +114,7 @@ CASCADE: Final = Detector(
     name="cascade",
     category="cascade",
     find=cascade,
+    needs=FAILURES,
     tell=_tell,
     prior=0.95,
     nature=Nature.FAULT,

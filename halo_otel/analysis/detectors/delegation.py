@@ -7,7 +7,8 @@ uncollected   a call that takes on a task gives a ticket, and nobody ever asks f
 unheard       the asking agent gives its last answer while the asked one still works; or the run that a named
               agent was called in ends before that one does
 Work that changes something itself (a notification sent, a record written) is its own result: fire and
-forget is no fault. Where most good runs look so it is how the telemetry is, or the agents work.
+forget is no fault. Where most good runs look so it is how the telemetry is, or the agents work; a ticket of one who
+otherwise answers with what came of it is an exception however frequent.
 """
 
 from typing import Final, NamedTuple
@@ -17,9 +18,11 @@ from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
 from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.teams import resources
+from halo_otel.analysis.teams import resources, teamwork
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
+
+_ANSWERED_MIN: Final = 3  # runs in which who gives a ticket here answers with what came of it
 
 _NOT_BEGUN: Final = r"""
 with handoff as (
@@ -45,8 +48,7 @@ with taken as (
            '(?i)"(?:ticket|task|job|run|request|delegation|handle)(?:_?id)?\\?"\s*:\s*\\?"?([\w.-]{3,64})', 1) as ticket
   from frame_call call join frame_text text using (s)
   where not call.failed and text.result_chars < 500
-    and regexp_matches(call.tool, '(?i)^(ask|delegate|assign|dispatch|spawn|hand_?off|invoke|start)_|agent|worker')
-    and regexp_matches(text.result, '(?i)accepted|queued|scheduled|submitted|dispatched|in.progress|started|pending')
+    and regexp_matches(call.tool, $delegating) and regexp_matches(text.result, $taken_on)
     and not regexp_matches(concat_ws(' ', call.tool, text.arguments),
       '(?i)(^|[^a-z])(notif|alert|audit|archiv|publish|send|post|tell|inform|announce|remind|let [a-z]+ know|fyi)'))
 select 'collected' as how, taken.t, taken.service, taken.agent, taken.tool as delegate, 'tool' as kind, taken.tool as own_tool,
@@ -62,7 +64,7 @@ _DELEGATES: Final = r"""
 create or replace temp table team_delegate as
 with asked as (
   select low.t, low.s, low.service, low.agent, low.start_ns, low.end_ns, top.agent as asker, top.s as asker_s,
-         top.kind = 'chain' as beside
+         top.kind = 'chain' or top.kind = 'other' and top.agent = top.service as beside
   from frame_span low join frame_span top on low.p = top.s
   where low.kind = 'agent' and low.agent <> top.agent and not low.failed
     and not regexp_matches(low.agent, '(?i)notif|alert|audit|log(ger|ging)|archiv|clean|index|record|publish|monitor')),
@@ -98,7 +100,7 @@ select 'heard' as how, worker.t, worker.service, worker.asker, worker.agent as d
 from team_delegate worker join (
   select t, agent, max(s) as s, arg_max(start_ns, s) as start_ns, arg_max(end_ns, s) as end_ns from frame_turn group by t, agent) last
   on last.t = worker.t and last.agent = worker.asker
-where not writes and last.start_ns > worker.start_ns and last.end_ns < worker.end_ns and steps > 0
+where not writes and last.start_ns >= worker.start_ns and last.end_ns < worker.end_ns and steps > 0
   and worker.s not in (select top.s from frame_span low join frame_span top on low.p = top.s where low.s = last.s)
 order by worker.t, worker.s
 """
@@ -155,22 +157,23 @@ _NOTES: Final = {
 def orphan_delegation(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per trace, asking agent, asked agent and way."""
     agents = {"agents": sorted(profile.team.agents)}
+    ticket = {"delegating": teamwork.DELEGATING, "taken_on": teamwork.TAKEN_ON}
     found = [_Orphan(*row) for row in frame.con.execute(_NOT_BEGUN, agents).fetchall()]
-    found += [_Orphan(*row) for row in frame.con.execute(_NOT_COLLECTED).fetchall()]
-    frame.con.execute(_DELEGATES)
-    for query in (_NOT_ENDED, _NOT_AWAITED):
-        found += [_Orphan(*row) for row in frame.con.execute(query).fetchall()]
-    skew = {"skew": resources.SKEW_NS}
-    found += [_Orphan(*row) for row in frame.con.execute(_OUTLIVES, skew).fetchall()]
+    found += [_Orphan(*row) for row in frame.con.execute(_NOT_COLLECTED, ticket).fetchall()]
+    if frame.con.execute(_DELEGATES).fetchone() != (0,):
+        for query in (_NOT_ENDED, _NOT_AWAITED):
+            found += [_Orphan(*row) for row in frame.con.execute(query).fetchall()]
+        skew = {"skew": resources.SKEW_NS}
+        found += [_Orphan(*row) for row in frame.con.execute(_OUTLIVES, skew).fetchall()]
     frame.con.execute("drop table team_delegate")
     first: dict[tuple[int, str, str], _Orphan] = {}
     for one in found:
         first.setdefault((one.t, one.asker, one.delegate), one)
     where = resources.places(frame, (s for one in first.values() for s in (one.s, one.other_s)))
-    return [_hit(one, where) for one in first.values()]
+    return [_hit(one, where, profile) for one in first.values()]
 
 
-def _hit(one: _Orphan, where: dict[int, resources.Place]) -> Hit:
+def _hit(one: _Orphan, where: dict[int, resources.Place], profile: Profile) -> Hit:
     names = {"delegate": one.delegate, "asker": one.asker}
     cause, contrast, _ = _NOTES[one.how]
     spots = [where[one.s].spot(Role.CAUSE, cause.format(**names))]
@@ -184,13 +187,17 @@ def _hit(one: _Orphan, where: dict[int, resources.Place]) -> Hit:
         (one.asker, "tool" if one.own_tool else one.kind) if begun else (one.delegate, "agent")
     )
     # What is done for nobody might have been waited for in every run of the asking agent, also in those
-    # in which it asks nobody.
+    # in which it asks nobody; so might be what is otherwise answered at once.
+    by = teamwork.Delegation(one.service, one.asker, one.own_tool or "")
+    exception = one.how == "heard" or (
+        one.how == "collected" and profile.team.answered.get(by, 0) >= _ANSWERED_MIN
+    )
     asked_for = Group(one.service, agent, operation, one.own_tool or "" if begun else "")
     return Hit(
         detector="orphan_delegation",
         category="orphan_delegation",
         subject=Subject(service=one.service, agent=agent),
-        exposure=Group(one.service, one.asker, EVERYTHING) if one.how == "heard" else asked_for,
+        exposure=Group(one.service, one.asker, EVERYTHING) if exception else asked_for,
         scope=(one.how, one.delegate if begun else one.asker),
         trace=one.t,
         spots=tuple(spots),

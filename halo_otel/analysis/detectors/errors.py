@@ -13,7 +13,7 @@ from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
 from halo_otel.analysis.claims.hit import Grade, Group, Hit, Spot, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
-from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.frame import FAILURES, Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
@@ -33,7 +33,6 @@ _REQUEST: Final = re.compile(
 
 # `above` are all ancestors of failed spans: a failed span among them repeats what failed below it.
 # A call that nobody's turn in sight asked for, such as a group chat's code runner's, answers the last turn.
-# A failure is made good by a later success of the same tool (or model turn) of the same agent.
 _ROOT_ERRORS: Final = """
 with recursive above as (
   select distinct p as s from frame_span where failed and p is not null
@@ -42,18 +41,6 @@ with recursive above as (
 root as (
   select *, coalesce(tool, '') as target from frame_span
   where failed and s not in (select s from above)),
-success as (
-  select t, agent, tool as target, max(start_ns) as start_ns
-  from frame_call where not failed group by all
-  union all
-  select t, agent, '' as target, max(start_ns) as start_ns
-  from frame_turn where not failed group by all),
--- An operation inside a call that succeeded all the same was handled there: a fallback that worked.
-handled as (
-  select distinct root.s from root join frame_call call
-    on root.t = call.t and root.tool = call.tool and root.agent = call.agent and not call.failed
-  where root.kind not in ('tool', 'retriever', 'llm', 'agent')
-    and root.start_ns >= call.start_ns and root.end_ns <= call.end_ns),
 spoken as (
   select root.s, turn.s as turn_s
   from root asof join frame_turn turn on root.t = turn.t and root.start_ns >= turn.end_ns
@@ -62,16 +49,13 @@ select root.t, root.service, root.agent, root.kind, root.target,
        coalesce(root.error_type, '') as error_type,
        halo_masked(halo_unwrapped(root.error_text)) as template, root.error_source as source,
        root.s, root.span_id, root.end_ns, root.resource_id, root.end_ns - root.start_ns as ns,
-       coalesce(success.start_ns >= root.end_ns, false) or handled.s is not null as recovered,
+       root.s in (select s from frame_mended) as recovered,
        coalesce(call.tokens, root.tokens, 0) as tokens,
        coalesce(call.cost, root.cost, 0.0) as cost, left(root.error_text, 160) as text,
        turn.span_id as turn_span_id, turn.end_ns as turn_end_ns, turn.resource_id as turn_resource,
        coalesce(call.effect = 'opaque', false) as runs_code
 from root
-left join success on root.t = success.t and root.agent = success.agent
-  and root.target = success.target
 left join frame_call call on root.s = call.s
-left join handled on root.s = handled.s
 left join spoken on root.s = spoken.s
 left join frame_span turn on coalesce(call.turn_s, spoken.turn_s) = turn.s
 order by all
@@ -207,6 +191,7 @@ ERROR_SIGNATURE: Final = Detector(
     name="error_signature",
     category="error",
     find=error_signature,
+    needs=FAILURES,
     tell=_tell,
     prior=0.96,
     nature=Nature.FAULT,

@@ -5,7 +5,7 @@ chat, tickets, the web, whatever has an addressee) or, for credentials, of any t
 or keep files. What a tool returns stays inside; that an agent read a secret is no exposure yet. Healthy, and
 left alone: what the user said first (a support agent that handles the customer's own data); a field of its own
 (a payment's card number, a request's authorization, extracted JSON); a credential that the run itself made for
-somebody (`create_api_key`, `login`). What is sensitive is said by `analysis.sensitive`; a value shows at most
+somebody (`create_api_key`, `login`). What is sensitive is said by `redact`; a value shows at most
 four of its characters.
 """
 
@@ -19,9 +19,9 @@ from halo_otel.analysis.claims.detector import Detector, Habit, Isolated, Nature
 from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Spot, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
-from halo_otel.analysis.sensitive import Sensitive, credentials, personal
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
+from halo_otel.redact import Sensitive, credentials, personal
 
 _PLACES_SHOWN: Final = 3  # evidence spans of one trace
 

@@ -13,7 +13,7 @@ from halo_otel.analysis.claims import phrases, wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
 from halo_otel.analysis.claims.hit import Grade, Group, Hit, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
-from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.frame import FAILURES, Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
@@ -132,8 +132,9 @@ IGNORED_TOOL_ERROR: Final = Detector(
     name="ignored_tool_error",
     category="ignored_tool_error",
     find=ignored_tool_error,
+    needs=FAILURES,
     tell=_tell,
-    prior=0.93,  # times .87 for what is read from words: just sure enough for a warning
+    prior=0.96,  # times .87 for what is read from words
     nature=Nature.FAULT,
     isolated=Isolated.NEVER,
     fails=True,

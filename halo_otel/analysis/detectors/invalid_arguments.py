@@ -394,6 +394,7 @@ INVALID_ARGUMENTS: Final = Detector(
     tell=_tell,
     prior=0.95,
     nature=Nature.FAULT,
+    own_doing=True,
     isolated=Isolated.ANY,
     fails=True,
     needs_payload=True,

@@ -19,7 +19,7 @@ from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
-_PERIODS: Final = range(1, 7)  # OpenHands' stuck detector looks 6 steps back
+_PERIODS: Final = (1, 2, 3, 4, 5, 6)  # OpenHands' stuck detector looks 6 steps back
 _CYCLES_MIN: Final = 3
 _ATTEMPTS_MIN: Final = 4
 _RECOVERED_ATTEMPTS_MIN: Final = 8
@@ -29,21 +29,21 @@ _BACKOFF_GROWTH: Final = 1.5  # last gap over first gap; the mildest backoff in 
 # answer whatever the error text says. A cycle of one and the same call has period 1.
 _RUNS: Final = """
 with matched as (
-  select t, agent, place, failed,
-         coalesce(sig = lag(sig, $p) over w and failed = lag(failed, $p) over w, false) as repeats,
-         coalesce(failed and lag(failed, $p) over w or obs = lag(obs, $p) over w, false) as same,
+  select p, t, agent, place, failed,
+         coalesce(sig = lag(sig, p) over w and failed = lag(failed, p) over w, false) as repeats,
+         coalesce(failed and lag(failed, p) over w or obs = lag(obs, p) over w, false) as same,
          coalesce(sig = lag(sig) over w, false) as still
-  from frame_repeated window w as (partition by t, agent order by place)),
+  from frame_repeated, (select unnest($periods::integer[]) as p)
+  window w as (partition by p, t, agent order by place)),
 islands as (
-  select *, sum((not repeats)::integer) over (partition by t, agent order by place) as island
+  select *, sum((not repeats)::integer) over (partition by p, t, agent order by place) as island
   from matched)
-select t, agent, $p as period, min(place)::integer - $p - 1 as first, max(place)::integer as last,
-       bool_and(failed) as failed
+select t, agent, p as period, min(place)::integer - p - 1 as first, max(place)::integer as last
 from islands where repeats
-group by t, agent, island
-having count(*) >= $p * ($cycles - 1) and avg(same::integer) >= 0.66 and arg_max(same, place)
-   and ($p = 1 or not bool_and(still))
-order by all
+group by p, t, agent, island
+having count(*) >= p * ($cycles - 1) and avg(same::integer) >= 0.66 and arg_max(same, place)
+   and (p = 1 or not bool_and(still)) and bool_and(failed) = $failed
+order by t, agent, first - last, period, first
 """
 _CALLS: Final = """
 with run as (
@@ -73,7 +73,6 @@ class _Run(NamedTuple):
     period: int
     first: int  # place before the first call
     last: int
-    failed: bool
 
 
 class _Call(NamedTuple):
@@ -112,18 +111,9 @@ def retry_storm(frame: Frame, profile: Profile) -> list[Hit]:
 
 def _runs(frame: Frame, *, failed: bool) -> list[tuple[_Run, list[_Call]]]:
     """Runs that do not overlap, longest first and the shorter period first, with their calls."""
-    candidates = [
-        run
-        for period in _PERIODS
-        for run in map(
-            _Run._make,
-            frame.con.execute(_RUNS, {"p": period, "cycles": _CYCLES_MIN}).fetchall(),
-        )
-        if run.failed == failed
-    ]
-    candidates.sort(key=lambda run: (run.t, run.agent, run.first - run.last, run.period, run.first))
+    asked = {"periods": _PERIODS, "cycles": _CYCLES_MIN, "failed": failed}
     kept: list[_Run] = []
-    for run in candidates:
+    for run in map(_Run._make, frame.con.execute(_RUNS, asked).fetchall()):
         rivals = [r for r in kept[-8:] if (r.t, r.agent) == (run.t, run.agent)]
         if all(run.last <= rival.first or run.first >= rival.last for rival in rivals):
             kept.append(run)
@@ -262,6 +252,7 @@ RETRY_STORM: Final = Detector(
     name="retry_storm",
     category="retry_storm",
     find=retry_storm,
+    needs="frame_repeated",
     tell=_tell_storm,
     prior=0.97,
     nature=Nature.RISK,
@@ -273,6 +264,7 @@ LOOP: Final = Detector(
     name="loop",
     category="loop",
     find=loop,
+    needs="frame_repeated",
     tell=_tell_loop,
     prior=0.97,
     nature=Nature.RISK,

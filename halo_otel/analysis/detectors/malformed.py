@@ -190,6 +190,7 @@ MALFORMED_OUTPUT: Final = Detector(
     tell=_tell,
     prior=0.95,
     nature=Nature.FAULT,
+    own_doing=True,
     isolated=Isolated.ANY,
     fails=True,
 )

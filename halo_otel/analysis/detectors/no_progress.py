@@ -26,13 +26,15 @@ _NOTHING: Final = r"(^\s*(\[\s*\]|\{\s*\}|null|none|nothing)?\s*$|\b(no|not|noth
 
 # First the cheap signs: rows of calls that may be stale, by hashes and lengths alone. Only what was said in
 # the traces of such rows is cut into words.
+_BUSY: Final = """
+create or replace temp table no_progress_busy as
+select distinct call.t from frame_call call join frame_span span using (s)
+group by call.t, call.agent
+having count(*) >= $steps
+   and count(*) filter (call.failed or span.result_chars <= $short) + count(*) - count(distinct call.obs) >= $steps
+"""
 _STALE: Final = """
-with busy as (
-  select distinct call.t from frame_call call join frame_span span using (s)
-  group by call.t, call.agent
-  having count(*) >= $steps
-     and count(*) filter (call.failed or span.result_chars <= $short) + count(*) - count(distinct call.obs) >= $steps),
-told as (
+with told as (
   select call.t, call.service, call.agent, call.s, call.tool, call.effect, call.failed, call.obs,
          row_number() over (partition by call.t, call.obs order by call.s) > 1 and call.obs is not null as seen,
          row_number() over (partition by call.t, call.sig, call.obs order by call.s) > 1
@@ -41,7 +43,7 @@ told as (
            rows between unbounded preceding and unbounded following) <> call.obs and call.sig is not null, false) as waited,
          coalesce(span.result_chars <= $short, false) as short
   from frame_call call join frame_span span using (s)
-  where not call.handoff and call.t in (select t from busy)),
+  where not call.handoff and call.t in (select t from no_progress_busy)),
 maybe as (
   select *, case when waited then false when failed then true when effect = 'read' then seen or short
                  when effect = 'unknown' then same or short else same end as stale
@@ -102,9 +104,12 @@ class _Step(NamedTuple):
 
 def no_progress(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per trace and agent: all its rows of at least eight steps without anything new."""
-    rows = frame.con.execute(
-        _STALE, {"short": _SHORT_CHARS, "steps": _STEPS_MIN, "nothing": _NOTHING}
-    ).fetchall()
+    limits = {"short": _SHORT_CHARS, "steps": _STEPS_MIN}
+    busy = frame.con.execute(_BUSY, limits).fetchone()
+    rows = []
+    if busy != (0,):
+        rows = frame.con.execute(_STALE, {**limits, "nothing": _NOTHING}).fetchall()
+    frame.con.execute("drop table no_progress_busy")
     return [
         _hit(list(same)) for _, same in groupby(map(_Step._make, rows), key=lambda row: row[:3])
     ]

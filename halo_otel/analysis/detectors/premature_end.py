@@ -1,11 +1,13 @@
 """Premature ends: the final answer says it is done while a part of the task is not.
 
-detectors.md §2.3 #35. The last words of the run claim success and admit nothing (`phrases`), and one of these holds:
+detectors.md §2.3 #35. The last words of the run admit nothing and claim success (`phrases`), or are just a statement
+that goes against the agent's own plan; and one of these holds:
 
     failed   a call that writes, or an agent below the root, failed; it is never made good, nobody is told, and the
              run went on with other things (where it did not, that is an ignored error)
     plan     the agent's own plan, as it last wrote it down, holds items that were not begun
     part     the task names several things of one kind by id; calls are about some of them, and none about others
+    said     so does the answer, of things that it says were all done
 
 Abstains where arguments or the final words are not known in full.
 """
@@ -25,6 +27,13 @@ _PLAN_TOOL: Final = r"(?i)(todo|to_do|plan|checklist|task_?list)"
 _NOT_BEGUN: Final = r'("(?:status|state)"\s*:\s*"(?:pending|not[ _]started|todo|to_do|open|not_begun|queued)"|(?:^|\\n|")\s*[-*] \[ \])'
 _NAMES: Final = r"[A-Za-z#]{1,12}[-_#]?[0-9]{2,12}"
 _NAMES_MAX: Final = 12
+_STATEMENT_CHARS_MIN: Final = 20  # "Done." is no account of what was done
+# “A, B and C have been changed”, “I've changed A and B”.
+_LIST: Final = r"[\w./#-]*[0-9]{2,}[\w./#-]*(?:(?:,| and|, and| &) [\w./#-]*[0-9]{2,}[\w./#-]*)+"
+_SAID: Final = (
+    rf"(?i)({_LIST}\)? (?:have|has|are|were|was)(?: now| all| both)?(?: been)?(?: successfully)? (?:{phrases.DONE})\b"
+    rf"|\b(?:i|we)(?:['’]ve| have)?(?: now| just| successfully)? (?:{phrases.DONE}) (?:both |all (?:\w+ )?)?{_LIST})"
+)
 
 # What runs end on: words, after which nothing is called.
 _ENDINGS: Final = """
@@ -32,18 +41,18 @@ create or replace temp table frame_ending as
 with last as (
   select t, max_by(s, (end_ns, s)) as s from frame_speech where not failed group by t)
 select last.t, turn.service, turn.agent, turn.s, turn.start_ns, turn.end_ns, turn.span_id, turn.resource_id,
-       text.output
+       text.output, regexp_matches(text.output, $claim) as claims
 from last join frame_speech turn using (s) join frame_text text using (s)
 where turn.calls = 0 and text.output_chars = length(text.output)
   and not exists (select 1 from frame_call call where call.t = last.t and call.start_ns > turn.start_ns)
-  and regexp_matches(text.output, $claim) and not regexp_matches(text.output, $admission)
+  and not regexp_matches(text.output, $admission) and length(text.output) >= $chars_min
   and right(rtrim(text.output), 1) <> '?'
 """
 _FAILED: Final = """
 with lost as (
   select call.t, call.s, call.tool as what, call.tool, call.start_ns, call.end_ns, ending.start_ns as ending_ns
   from frame_call call join frame_ending ending using (t)
-  where call.failed and call.effect in ('write', 'unknown') and call.end_ns <= ending.start_ns
+  where ending.claims and call.failed and call.effect in ('write', 'unknown') and call.end_ns <= ending.start_ns
     and not exists (
       select 1 from frame_call later where later.t = call.t and not later.failed and later.start_ns >= call.start_ns
       and (later.tool = call.tool or 2 * len(list_intersect(halo_words(later.tool), halo_words(call.tool)))
@@ -51,7 +60,7 @@ with lost as (
   union all
   select span.t, span.s, span.agent, null, span.start_ns, span.end_ns, ending.start_ns
   from frame_span span join frame_ending ending using (t)
-  where span.kind = 'agent' and span.failed and span.p is not null and span.end_ns <= ending.start_ns
+  where ending.claims and span.kind = 'agent' and span.failed and span.p is not null and span.end_ns <= ending.start_ns
     and not exists (
       select 1 from frame_span later where later.t = span.t and later.kind = 'agent' and later.agent = span.agent
       and not later.failed and later.start_ns >= span.end_ns))
@@ -75,11 +84,14 @@ from plan join frame_text text using (s) where regexp_matches(text.arguments, $n
 
 # Things of one kind have ids of one form: letters are letters, digits are digits. What calls are about is read
 # from their whole arguments; one whose arguments are unknown may be about anything.
-_PART: Final = """
-with asked as (
+_TASK: Final = """
   select ending.t, min_by(text.input, span.s) as input, min(span.s) as s
   from frame_ending ending join frame_span span using (t) join frame_text text on text.s = span.s
-  where text.input is not null and span.kind in ('agent', 'llm', 'chain') group by ending.t),
+  where ending.claims and text.input is not null and span.kind in ('agent', 'llm', 'chain') group by ending.t"""
+_ANSWER: Final = """
+  select t, regexp_extract(output, $said) as input, s from frame_ending where regexp_matches(output, $said)"""
+_LEFT_OUT: Final = """
+with asked as ({}),
 named as (
   select t, s, unnest(list_distinct(regexp_extract_all(input, $names))) as id
   from asked where len(regexp_extract_all(input, $names)) >= 2),
@@ -99,12 +111,18 @@ where len(untouched) between 1 and len(ids) - 1
 qualify row_number() over (partition by t order by kind) = 1
 order by t
 """
+# Who said it first is to blame: an agent may only pass on another's words.
 _SPANS: Final = """
-select ending.t, ending.service, ending.agent, ending.s, ending.span_id, ending.end_ns, ending.resource_id,
-       left(ending.output, 160) as said, cause.span_id, cause.end_ns, cause.resource_id
-from frame_ending ending join (select unnest($t::integer[]) as t, unnest($s::integer[]) as s) found using (t)
-join frame_span cause on cause.s = found.s
-order by ending.t
+with found as (select unnest($t::integer[]) as t, unnest($s::integer[]) as s),
+said as (
+  select ending.t, any_value(ending.output) as output, min(turn.s) as s
+  from frame_ending ending semi join found using (t) join frame_speech turn using (t)
+  join frame_text text on text.s = turn.s
+  where turn.calls = 0 and text.output = ending.output group by ending.t)
+select said.t, turn.service, turn.agent, turn.s, turn.span_id, turn.end_ns, turn.resource_id,
+       left(said.output, 160), cause.span_id, cause.end_ns, cause.resource_id
+from said join found using (t) join frame_speech turn on turn.s = said.s join frame_span cause on cause.s = found.s
+order by said.t
 """
 
 
@@ -125,18 +143,23 @@ class _Open(NamedTuple):
 _KINDS: Final = {
     "failed": (_FAILED, "{} failed and was never made good"),
     "plan": (_PLAN, "{} items of the agent's own plan were not begun"),
-    "part": (_PART, "no call is about {}, which the task names"),
+    "part": (_LEFT_OUT.format(_TASK), "no call is about {}, which the task names"),
+    "said": (_LEFT_OUT.format(_ANSWER), "no call is about {}, which the answer says is done"),
 }
 
 
 def premature_end(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per trace whose last words leave out a part of the task; the surest sign is told."""
     con = frame.con
-    con.execute(_ENDINGS, {"claim": phrases.CLAIM, "admission": phrases.ADMISSION})
+    con.execute(
+        _ENDINGS,
+        {"claim": phrases.CLAIM, "admission": phrases.ADMISSION, "chars_min": _STATEMENT_CHARS_MIN},
+    )
     parameters: dict[str, dict[str, object]] = {
         "failed": {"admission": phrases.ADMISSION},
         "plan": {"plan_tool": _PLAN_TOOL, "not_begun": _NOT_BEGUN},
         "part": {"names": _NAMES, "names_max": _NAMES_MAX},
+        "said": {"names": _NAMES, "names_max": _NAMES_MAX, "said": _SAID},
     }
     found: dict[
         int, tuple[str, str, int]
@@ -187,7 +210,7 @@ PREMATURE_END: Final = Detector(
     category="premature_end",
     find=premature_end,
     tell=_tell,
-    prior=0.93,  # times .87 for what is read from words
+    prior=0.96,  # times .87 for what is read from words
     nature=Nature.FAULT,
     isolated=Isolated.NEVER,
     fails=True,

@@ -2,7 +2,8 @@
 
 detectors.md §2.3 #6. Only calls that do not write themselves count; interpreters (`bash`, `run_sql`)
 may write, so they neither count nor leave an answer valid. When the answers of one call differ within
-a stretch without writes, the call was watching something: polling, not redundancy.
+a stretch without writes, the call was watching something: polling, not redundancy. An agent knows what it
+was told since it was started: one that is called like a tool, again and again, begins anew each time.
 """
 
 from itertools import groupby
@@ -17,15 +18,23 @@ from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
 _REPEATS: Final = """
-with epochs as (
-  select *, sum((effect in ('write', 'opaque'))::integer) over (partition by t order by s) as epoch
-  from frame_call where not handoff),
+with started as (
+  -- Invocations side by side (after a handoff and back) go on with one conversation.
+  select span.s, case when above.kind in ('tool', 'agent') then invoked.s else invoked.p end as context
+  from frame_span span join frame_span invoked on span.run = invoked.s
+  left join frame_span above on invoked.p = above.s
+  where span.kind in ('tool', 'retriever')),
+epochs as (
+  select call.*, started.context,
+         sum((effect in ('write', 'opaque'))::integer) over (partition by t order by s) as epoch
+  from frame_call call left join started using (s) where not handoff),
 asked as (
   select *, row_number() over w as time, first_value(s) over w as original
   from epochs
   where effect in ('read', 'unknown') and not failed and sig is not null and obs is not null
-  window w as (partition by t, agent, epoch, sig order by s)
-  qualify min(obs) over (partition by t, agent, epoch, sig) = max(obs) over (partition by t, agent, epoch, sig))
+  window w as (partition by t, agent, context, epoch, sig order by s),
+         alike as (partition by t, agent, context, epoch, sig)
+  qualify min(obs) over alike = max(obs) over alike)
 select asked.t, asked.service, asked.agent, asked.tool, asked.s, span.span_id, span.end_ns,
        span.resource_id, original.span_id as original_span_id, original.end_ns as original_end_ns,
        original.resource_id as original_resource, asked.tokens, asked.cost, asked.work_ns

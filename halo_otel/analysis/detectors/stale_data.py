@@ -249,6 +249,7 @@ STALE_DATA: Final = Detector(
     name="stale_data",
     category="stale_data",
     find=stale_data,
+    needs="frame_touch",
     tell=_tell,
     prior=0.95,
     nature=Nature.RISK,

@@ -3,7 +3,8 @@
 detectors.md §2.3 #10. Two signs: a stop reason or error text that says so; or runs of an agent that end on a call
 pile up at one number of turns. Nobody stops there by chance: at least five traces and at least three times as
 many as at any of the three numbers before it, with almost none (5 %) beyond it. Long runs end with an answer; an agent
-that always takes the same steps, or does so when it succeeds, is meant to end there.
+that always takes the same steps, or does so when it succeeds, is meant to end there. To blame is the last call before
+the limit, what the run was at when it was stopped; that it was stopped is the symptom.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 
 from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Habit, Nature
-from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, spot
+from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual import extent
@@ -30,13 +31,14 @@ _LIMIT: Final = (
     r"(?i)(max(imum)?[ _-]?(number of |allowed )*(step|turn|iteration|round|tool[ _]call)s? ?(limit )?((\(?\d+\)?) )?(of \d+ )?(was |were |has been |have been )?(exceeded|reached|hit)"
     r"|(exceed|reach|hit)(ed|s|ing)? (the |its |my )?max(imum)?[ _-]?(number of |allowed )*(step|turn|iteration|round|tool[ _]call)s?"
     r"|\b(step|turn|iteration|round|recursion)[ _-]limit( of \d+)? (was |has been )?(exceeded|reached|hit)"
-    r"|stopped due to (iteration|max)|MaxTurnsExceeded|GraphRecursionError|Recursion limit of \d+"
+    r"|(stopped|ended|terminated|halted) (after|at) (the |its )?max(imum)? (number )?of \d+ (step|turn|iteration|round|tool[ _]call)s?"
+    r"|stopped due to (iteration|max)|Max(Turns|Steps|Iterations)(Exceeded|Reached)|GraphRecursionError|Recursion limit of \d+"
     r"|(ran|run) out of (steps|turns|iterations)|error_max_turns|max_(steps|turns|iterations)_(exceeded|reached))"
 )
 _STATED: Final = """
 with stated as (
   select t, service, agent, s, span_id, end_ns, resource_id, left(error_text, 160) as text
-  from frame_span where failed and kind <> 'tool' and regexp_matches(left(error_text, 400), $limit)
+  from frame_span where failed and kind <> 'tool' and regexp_matches(concat_ws(' ', error_type, left(error_text, 400)), $limit)
   union all
   select t, service, agent, s, span_id, end_ns, resource_id, finish_reason
   from frame_span where kind in ('llm', 'agent', 'chain')
@@ -46,15 +48,17 @@ with stated as (
   from frame_text text join frame_span span using (s)
   where span.kind in ('agent', 'chain', 'llm') and text.output_chars <= 300 and regexp_matches(text.output, $limit))
 select stated.t, stated.service, stated.agent, stated.s, stated.span_id, stated.end_ns, stated.resource_id,
-       coalesce(turn.turns, 0)::integer, stated.text
-from stated left join (
-  select t, agent, count(*) as turns from frame_speech group by all) turn using (t, agent)
-qualify row_number() over (partition by stated.t order by stated.s desc) = 1
+       coalesce(turn.turns, 0)::integer, stated.text, call.tool, last.span_id, last.end_ns, last.resource_id
+from (from stated qualify row_number() over (partition by t order by s desc) = 1) stated
+left join (select t, agent, count(*) as turns from frame_speech group by all) turn using (t, agent)
+left join frame_call call on call.t = stated.t and call.start_ns <= stated.end_ns
+left join frame_span last on last.s = call.s
+qualify row_number() over (partition by stated.t order by coalesce(call.agent = stated.agent, false) desc, call.s desc) = 1
 order by stated.t
 """
 _UNANSWERED: Final = f"""
 select ended.t, ended.service, ended.agent, span.s, span.span_id, span.end_ns, span.resource_id,
-       least(ended.turns, $turns_max)::integer, ''
+       least(ended.turns, $turns_max)::integer, '', null, null, null, null
 from ({extent.UNANSWERED}) ended join frame_span span on ended.s = span.s
 where ended.turns >= $turns_min
 order by ended.t, ended.service, ended.agent, ended.turns desc, span.s
@@ -71,6 +75,10 @@ class _End(NamedTuple):
     resource_id: int
     turns: int
     text: str
+    tool: str | None  # of the last call before
+    call_span_id: str | None
+    call_end_ns: int | None
+    call_resource: int | None
 
 
 def step_limit(frame: Frame, profile: Profile) -> list[Hit]:
@@ -105,14 +113,19 @@ def cap(turns: Mapping[int, int]) -> int | None:
 
 
 def _hit(end: _End) -> Hit:
-    note = end.text or f"turn {end.turns}, the last one, asks for one more call"
+    stopped = end.text or f"turn {end.turns}, the last one, asks for one more call"
+    spots = [spot(end, Role.CAUSE, stopped)]
+    if end.call_span_id is not None:
+        last = f"the last call before the limit: {wording.quoted(end.tool)}"
+        cause = spot_at(end.call_span_id, end.call_end_ns, end.call_resource, Role.CAUSE, last)
+        spots = [cause, spot(end, Role.SYMPTOM, stopped)]
     return Hit(
         detector="step_limit",
         category="step_limit",
         subject=Subject(service=end.service, agent=end.agent),
         exposure=Group(end.service, end.agent, EVERYTHING),
         trace=end.t,
-        spots=(spot(end, Role.CAUSE, note),),
+        spots=tuple(spots),
         calls=frozenset({end.s}),
         grade=Grade.EXPLICIT if end.text else Grade.INFERRED,
         strength=1,

@@ -15,7 +15,7 @@ from halo_otel.analysis.claims import wording
 from halo_otel.analysis.claims.detector import Detector, Isolated, Nature
 from halo_otel.analysis.claims.hit import Grade, Group, Hit, Waste, spot, spot_at
 from halo_otel.analysis.claims.pattern import Assessment
-from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.frame import FAILURES, Frame
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
@@ -28,6 +28,9 @@ _SAYS_ABSENT: Final = re.compile(
 )
 _NOTHING: Final = re.compile(
     r"(?i)\W*(no|nothing|0)( \w+)? ?(results?|match(es)?|rows|items|hits|records?|entries|found)( found)?\W*"
+)
+_MEMBER: Final = re.compile(
+    r"\s*([-*] )?[*_`]{0,2}(?P<name>[^\W\d]\w*)[*_`]{0,2}:[*_`]{0,2}\s*(?P<value>.*?)\s*"
 )
 _STATUS: Final = frozenset(
     {"", "0", "1", "true", "false", "ok", "success", "succeeded", "done", "completed"}
@@ -108,13 +111,14 @@ def _is_hollow(caught: _Caught) -> bool:
 
 
 def _read(result: str) -> object:
-    """The value in an answer: JSON, also as the one text block of a message, or lines `name: value`."""
+    """The value in an answer: JSON, also as the one text block of a message, or lines `name: value`, also as a
+    list in Markdown."""
     try:
         told = json.loads(result)
     except ValueError:
-        lines = [line.partition(":") for line in result.strip().splitlines()]
-        plain = all(colon and name.isidentifier() for name, colon, _ in lines)
-        return {name: value.strip() for name, _, value in lines} if plain and lines else result
+        lines = [_MEMBER.fullmatch(line) for line in result.strip().splitlines()]
+        members = {line["name"]: line["value"] for line in lines if line}
+        return members if members and all(lines) else result
     if isinstance(told, list) and len(told) == 1 and isinstance(told[0], dict):
         text = told[0].get("text")
         return _read(text) if isinstance(text, str) else told
@@ -178,6 +182,7 @@ SWALLOWED_ERROR: Final = Detector(
     name="swallowed_error",
     category="swallowed_error",
     find=swallowed_error,
+    needs=FAILURES,
     tell=_tell,
     prior=0.95,
     nature=Nature.RISK,

@@ -1,9 +1,10 @@
 """Truncation: an answer ends because its tokens ran out.
 
-detectors.md §2.3 #17: the finish reason says `length`, or no reason is stated and an answer that begins as JSON
-ends without its closing bracket. A cut that the telemetry made itself is unknown, not a cut answer. It is made
-good when the agent goes on afterwards and no call that the cut turn asked for fails; an agent that is cut in
-most of its successful runs is meant to be (one-token classifiers).
+detectors.md §2.3 #17: the finish reason says `length`. Or no reason is stated, and an answer that begins as JSON ends
+without its closing bracket, or several runs' answers break off in a sentence at the very same number of tokens,
+beyond which no answer that breaks off goes: nobody stops talking there by chance. A cut that the telemetry made itself is
+unknown, not a cut answer. It is made good when the agent goes on, what it says next is whole, and no call that the
+cut turn asked for fails; an agent that is cut in most of its successful runs is meant to be (one-token classifiers).
 """
 
 from itertools import groupby
@@ -14,31 +15,40 @@ from halo_otel.analysis.claims.detector import Detector, Habit, Nature
 from halo_otel.analysis.claims.hit import EVERYTHING, Grade, Group, Hit, Waste, spot
 from halo_otel.analysis.claims.pattern import Assessment
 from halo_otel.analysis.frame import Frame
+from halo_otel.analysis.usual import extent
 from halo_otel.analysis.usual.profile import Profile
 from halo_otel.model.finding import Role, Subject
 
 _SPOTS: Final = 3
+_PILE_MIN: Final = 3  # runs that break off at one number of tokens
 _BEGINS_AS_JSON: Final = r"^\s*(```(json)?\s*)?(\{\s*[\"}]|\[\s*[\[{\"])"
 _ENDS_AS_JSON: Final = r"[\]}](\s*```)?\s*$"
 
 _CUT: Final = """
 with cut as (
-  select turn.s, turn.finish = 'length' as stated
+  select turn.s, turn.finish = 'length' as stated, 0 as broken_at
   from frame_speech turn
   where turn.finish = 'length'
   union all
-  select turn.s, false
+  select turn.s, false, 0
   from frame_speech turn join frame_text text using (s)
   where turn.finish is null and turn.calls = 0 and not turn.failed and turn.unknown is distinct from 'truncated'
     and text.output_end is not null and ltrim(left(text.output, 20))[1] in ('{', '[', '`')
     and regexp_matches(left(text.output, 40), $begins) and not regexp_matches(text.output_end, $ends)
-    and not regexp_matches(text.output_end, '(\\.\\.\\.|…|truncated)'))
+    and not regexp_matches(text.output_end, '(\\.\\.\\.|…|truncated)')
+  union all
+  select turn.s, false, text.output_tokens::integer
+  from frame_speech turn join frame_text text using (s)
+  where turn.finish is null and turn.calls = 0 and not turn.failed and turn.unknown is distinct from 'truncated'
+    and text.breaks_off and text.output_tokens between $tokens_min and 2147483647)
 select turn.t, turn.service, turn.agent, turn.s, turn.span_id, turn.start_ns, turn.end_ns, turn.resource_id,
-       turn.tokens, turn.cost, cut.stated, turn.failed_calls,
-       coalesce(next.finish is distinct from 'length' and not next.failed, false) as goes_on
+       turn.tokens, turn.cost, cut.stated, cut.broken_at, turn.failed_calls,
+       coalesce(next.finish is distinct from 'length' and not next.failed, false)
+         and coalesce(next.calls > 0 or not said.breaks_off, true) as goes_on
 from cut join frame_speech turn using (s)
 left join frame_speech next
   on turn.t = next.t and turn.agent = next.agent and turn.run = next.run and turn.place + 1 = next.place
+left join frame_text said on said.s = next.s
 order by turn.t, turn.service, turn.agent, turn.s
 """
 
@@ -55,14 +65,28 @@ class _Cut(NamedTuple):
     tokens: int
     cost: float
     stated: bool
+    broken_at: int  # tokens after which an answer breaks off that is not known to be cut, else 0
     failed_calls: int
     goes_on: bool
 
 
 def truncation(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per trace and agent with at least one answer that was cut off."""
-    rows = frame.con.execute(_CUT, {"begins": _BEGINS_AS_JSON, "ends": _ENDS_AS_JSON}).fetchall()
-    return [_hit(list(same)) for _, same in groupby(map(_Cut._make, rows), key=lambda row: row[:3])]
+    parameters = {
+        "begins": _BEGINS_AS_JSON,
+        "ends": _ENDS_AS_JSON,
+        "tokens_min": extent.BROKEN_TOKENS_MIN,
+    }
+    rows = map(_Cut._make, frame.con.execute(_CUT, parameters).fetchall())
+    cuts = [row for row in rows if row.broken_at in (0, _cap(profile, row.service, row.agent))]
+    return [_hit(list(same)) for _, same in groupby(cuts, key=lambda row: row[:3])]
+
+
+def _cap(profile: Profile, service: str, agent: str) -> int | None:
+    """The number of tokens at which several answers of an agent break off, and none later."""
+    broken = profile.extents.get(extent.Measure("broken", service, agent), {})
+    longest = max(broken, default=0)
+    return longest if broken.get(longest, 0) >= _PILE_MIN else None
 
 
 def _hit(cuts: list[_Cut]) -> Hit:
@@ -79,9 +103,7 @@ def _hit(cuts: list[_Cut]) -> Hit:
             spot(
                 cut,
                 Role.SYMPTOM if place else Role.CAUSE,
-                "the answer was cut off at the token limit"
-                if cut.stated
-                else "the answer begins as JSON and ends in the middle of it",
+                _note(cut),
             )
             for place, cut in enumerate(shown)
         ),
@@ -96,6 +118,14 @@ def _hit(cuts: list[_Cut]) -> Hit:
         strength=len(cuts),
         recovered=not lasting,
     )
+
+
+def _note(cut: _Cut) -> str:
+    if cut.stated:
+        return "the answer was cut off at the token limit"
+    if cut.broken_at:
+        return f"the answer breaks off in a sentence after {cut.broken_at} tokens, as others do"
+    return "the answer begins as JSON and ends in the middle of it"
 
 
 def _tell(assessment: Assessment) -> wording.Sentences:

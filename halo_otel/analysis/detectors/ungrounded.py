@@ -50,7 +50,7 @@ unseen as (
   select t, list(span_id order by s) as calls
   from frame_call join (select s, span_id from frame_span) using (s) where not result_known group by t),
 meeting as (select t, min(session) as session from frame_span group by t)
-select used.t, used.s, used.service, used.agent, used.tool, used.name, used.value, call.failed,
+select used.t, used.s, used.service, used.agent, used.tool, used.name, used.value, call.failed or used.denied as failed,
        coalesce(success.start_ns >= call.end_ns, false) as recovered,
        span.span_id, span.start_ns, span.end_ns, span.resource_id,
        call.tokens, call.cost, call.work_ns as ns, left(coalesce(span.error_text, ''), 120) as text,
@@ -93,7 +93,7 @@ class _Suspect(NamedTuple):
     @property
     def wanted(self) -> str:
         """The value as it is looked for."""
-        return self.value.lower().strip("#.-+")  # as `frame.flow` compares ids
+        return self.value.lower().strip("#.-+/")  # as `frame.flow` compares ids
 
 
 def ungrounded_argument(frame: Frame, profile: Profile) -> list[Hit]:

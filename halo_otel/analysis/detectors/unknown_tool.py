@@ -260,6 +260,7 @@ UNKNOWN_TOOL: Final = Detector(
     tell=_tell,
     prior=0.96,
     nature=Nature.FAULT,
+    own_doing=True,
     isolated=Isolated.ANY,
     fails=True,
 )

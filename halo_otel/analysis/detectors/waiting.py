@@ -1,8 +1,9 @@
 """Waiting: an agent does nothing for a large part of the run, far longer than in its other runs.
 
 detectors.md §2.3 #33: idle at a stretch for more than 20 % of the run, and a robust z of more than 3.5 among the
-better half of the agent's runs, on logarithms (Iglewicz and Hoaglin 1993). How idleness is told says `frame.idle`: waiting
-for a person is none.
+better half of the agent's runs, on logarithms (Iglewicz and Hoaglin 1993). An agent that takes part in few of its
+service's runs is compared with the agents beside it: it may have been started only where it waits. How idleness
+is told says `frame.idle`: waiting for a person is none.
 """
 
 import math
@@ -24,6 +25,7 @@ _SHARE_MIN: Final = 0.2
 _ROBUST_Z_MIN: Final = 3.5
 _SPREAD_MIN: Final = math.log(1.3)  # peers that agree within 30 % are not more exact than that
 _PEERS_MIN: Final = 10
+_RARE_SHARE: Final = 0.5  # of the runs of the busiest agent beside it
 _SHORT_NS: Final = 10e9  # slow turns and calls take as long, and agents that share a process
 _LET_GO_NS: Final = (
     2_000_000_000  # what ended so shortly before an agent went on is what it waited for
@@ -64,7 +66,8 @@ class _Wait(NamedTuple):
 
 def waiting(frame: Frame, profile: Profile) -> list[Hit]:
     """One hit per trace and agent."""
-    limits = {member: _above_ns(idle) for member, idle in sorted(profile.team.idle.items())}
+    peers = {member: _peers(member, profile.team.idle) for member in sorted(profile.team.idle)}
+    limits = {member: _above_ns(idle) for member, idle in peers.items()}
     known = {member: above for member, above in limits.items() if above is not None}
     if not known:
         return []
@@ -81,8 +84,24 @@ def waiting(frame: Frame, profile: Profile) -> list[Hit]:
     waits = [_Wait(*row) for row in rows]
     spans = (s for one in waits for s in (one.s, one.after_s, one.wait_s, one.other_s))
     where = resources.places(frame, spans)
-    usual = {member: _usual_ns(profile.team.idle[member]) for member in known}
+    usual = {member: _usual_ns(peers[member]) for member in known}
     return [_hit(one, usual[Member(one.service, one.agent)], where) for one in waits]
+
+
+def _peers(member: Member, idle: Mapping[Member, Mapping[int, int]]) -> Mapping[int, int]:
+    """The idleness to compare an agent's with: its own runs', of a rare agent those of the agents beside it."""
+    beside = {
+        other: runs
+        for other, runs in idle.items()
+        if other.service == member.service and other != member
+    }
+    busiest = max((sum(runs.values()) for runs in beside.values()), default=0)
+    if sum(idle[member].values()) > _RARE_SHARE * busiest:
+        return idle[member]
+    together: Counter[int] = Counter()
+    for runs in beside.values():
+        together.update(runs)
+    return together
 
 
 def _above_ns(idle: Mapping[int, int]) -> float | None:

@@ -5,6 +5,8 @@
     calls   frame_turn      t, s, agent, start_ns, end_ns, tokens, …     model calls
             frame_call      t, s, agent, tool, sig, obs, failed, …       logical tool calls
             frame_repeated  t, agent, place, s, sig, obs, failed         calls of runs that may loop
+    mending frame_mended    s                                    failures that were made good
+    path    frame_path      s, t, on_path_ns, through_ns             time that a run waited for
     speech  frame_speech    t, s, agent, place, prompt, finish, …    turns with what they led to
     texts   frame_text      t, s, kind, arguments, result, input, …      what was said, bounded
     flow    frame_argument  t, s, tool, name, value, is_id, src, …       what calls were made with
@@ -31,7 +33,9 @@ from halo_otel.analysis.frame import (
     calls,
     flow,
     idle,
+    mending,
     offers,
+    path,
     signatures,
     spans,
     speech,
@@ -43,6 +47,8 @@ from halo_otel.analysis.frame import (
 _TABLES: Final = (
     *spans.TABLES,
     *calls.TABLES,
+    *mending.TABLES,
+    *path.TABLES,
     *texts.TABLES,
     *flow.TABLES,
     *speech.TABLES,
@@ -52,14 +58,25 @@ _TABLES: Final = (
     *idle.TABLES,
 )
 
+FAILURES: Final = "failures"
+_HOLDS: Final = f"""
+select table_name from duckdb_tables() where temporary and estimated_size > 0
+union all
+select '{FAILURES}' where exists (from frame_span where failed)
+"""  # noqa: S608 our name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """The TEMP tables on `con` and how many traces and spans stand in them."""
+    """The TEMP tables on `con` and how many traces and spans stand in them.
+
+    `holds` are the tables that have any row, and `FAILURES` if any span failed.
+    """
 
     con: duckdb.DuckDBPyConnection
     traces: int
     spans: int
+    holds: frozenset[str]
 
 
 def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
@@ -68,6 +85,8 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
     signatures.install(con)
     spans.build(con, traces)
     calls.build(con)
+    mending.build(con)
+    path.build(con)
     speech.build(con)
     texts.build(con)
     flow.build(con)
@@ -76,7 +95,10 @@ def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> Frame:
     touches.build(con)
     idle.build(con)
     return Frame(
-        con=con, traces=spans.count(con, "frame_trace"), spans=spans.count(con, "frame_span")
+        con=con,
+        traces=spans.count(con, "frame_trace"),
+        spans=spans.count(con, "frame_span"),
+        holds=frozenset(name for (name,) in con.execute(_HOLDS).fetchall()),
     )
 
 

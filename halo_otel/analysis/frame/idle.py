@@ -4,7 +4,8 @@
 
 One row per agent span, and per call that was there before the agent that it asked for began (a queue).
 The `gap_*` are those of the longest time. A span that only tells of waiting (`queue.wait`, `acquire lock`)
-is waiting itself. What waits for a person is no idleness: a gap beside an approval, or between two
+is waiting itself, and so is a call of a tool that by its name or its description does nothing else, as long
+as nothing runs beside it. What waits for a person is no idleness: a gap beside an approval, or between two
 answers of the model (the user's turn).
 """
 
@@ -20,10 +21,24 @@ _HUMAN: Final = (
 _WAITS: Final = (
     r"(?i)(^|[^a-z])(wait|waiting|queue|queued|lock|acquire|throttle|semaphore|blocked|backlog)"
 )
+# Tools that wait: `wait_for_worker`, `acquireLock`, `reserve_slot`; or "Waits until the job is done.".
+_WAIT_TOOLS: Final = r"(?i)(^|[^a-z])(a?wait|((acquire|reserve|obtain|claim)_?(slot|lock|lease|permit|semaphore|turn|capacity|quota)))"
+_DESCRIBED: Final = (
+    r'"name"\s*:\s*"([^"]{1,100})"\s*,\s*"description"\s*:\s*"[Ww]aits?\s+(?:for|until)\b[^"]*"'
+)
 
 _IDLE: Final = rf"""
 create temp table frame_idle as
-with holder as (
+with described as (
+  select distinct unnest(regexp_extract_all(text, '{_DESCRIBED}')) as definition
+  from texts where text_id in (select definitions from frame_offer) and regexp_matches(text, '"[Ww]aits?\s')),
+wait_tool as (
+  select tool from (select distinct tool from frame_call)
+  where regexp_matches(tool, '{_WAIT_TOOLS}') and not regexp_matches(tool, '{_HUMAN}')
+  union
+  select regexp_extract(definition, '{_DESCRIBED}', 1) from described
+  where not regexp_matches(definition, '{_HUMAN}')),
+holder as (
   select s, t, service, agent, start_ns, end_ns, true as is_agent from frame_span where kind = 'agent'
   union all
   select distinct top.s, top.t, low.service, low.agent, top.start_ns, top.end_ns, false
@@ -34,6 +49,15 @@ child as (
          low.kind in ('other', 'chain') and regexp_matches(low.name, '{_WAITS}')
            and not regexp_matches(low.name, '{_HUMAN}') as waits
   from frame_span low join holder on low.p = holder.s),
+wait as (
+  select holder, s, start_ns, end_ns, false as is_call from child where waits
+  union all
+  select span.run, call.s, call.start_ns, call.end_ns, true
+  from frame_call call semi join wait_tool using (tool) join frame_span span using (s)
+  where span.run is not null and not delegates and not handoff),
+busy as (
+  select distinct wait.s from wait join frame_span span on span.run = wait.holder join frame_call other on span.s = other.s
+  where is_call and other.start_ns < wait.end_ns and other.end_ns > wait.start_ns and other.s not in (select s from wait)),
 edge as (
   select holder, s, start_ns, end_ns, kind, name from child where not waits
   union all
@@ -52,15 +76,18 @@ long as (
   from gap left join frame_span before on gap.before_s = before.s
   where gap_end_ns - gap_start_ns >= 1000000000
     and not regexp_matches(coalesce(before.name, '') || ' ' || after_name, '{_HUMAN}')
-    and not (coalesce(before.kind = 'llm', false) and after_kind in ('llm', 'agent', 'end'))),
+    and not (coalesce(before.kind = 'llm', false) and after_kind in ('llm', 'agent', 'end'))
+  union all
+  select holder, null, 'end', '', end_ns, start_ns, null, end_ns - start_ns
+  from wait where is_call and end_ns - start_ns >= 1000000000 and s not in (from busy)),
 total as (
   select holder as s, max(gap_ns) as gap_ns, arg_max(gap_end_ns, (gap_ns, gap_end_ns)) as gap_end_ns,
-         arg_max(before_s, (gap_ns, gap_end_ns)) as before_s, arg_max(after_s, (gap_ns, gap_end_ns)) as after_s
+         arg_max_null(before_s, (gap_ns, gap_end_ns)) as before_s, arg_max_null(after_s, (gap_ns, gap_end_ns)) as after_s
   from long group by holder),
 run as (select t, max(end_ns) - min(start_ns) as run_ns from frame_span group by t)
 select holder.t, holder.s, holder.service, holder.agent, coalesce(total.gap_ns, 0) as gap_ns, run.run_ns, total.gap_end_ns, total.before_s, total.after_s, waiting.s as wait_s
 from holder join run using (t) left join total using (s)
-left join (select holder as s_, arg_max(s, (end_ns - start_ns, s)) as s from child where waits group by holder) waiting
+left join (select holder as s_, arg_max(s, (end_ns - start_ns, s)) as s from wait group by holder) waiting
   on waiting.s_ = holder.s
 """  # noqa: S608 our patterns
 

@@ -26,12 +26,13 @@ create or replace temp macro halo_arguments(text, chars) as
          || '\s*:\s*("[^"]*"|[^,}\]]+)', '', 'gi')) end
 """
 
-# The first 2,000 characters tell two answers apart, the length catches what follows them.
+# The first 2,000 characters tell two answers apart, the length catches what follows them. One expression,
+# for each is a pass over every answer there is.
 _UNTIMED: Final = r"""
 create or replace temp macro halo_untimed(text) as
-  regexp_replace(regexp_replace(text,
-    '\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)?(Z|[+-]\d\d:?\d\d)?', '#', 'g'),
-    '\b\d+(\.\d+)?\s?(ns|us|µs|ms|s|sec|secs|seconds)\b'
+  regexp_replace(text,
+    '(?-i:\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)?(Z|[+-]\d\d:?\d\d)?)'
+    || '|\b\d+(\.\d+)?\s?(ns|us|µs|ms|s|sec|secs|seconds)\b'
     || '|"(ts|timestamp|request_?id|trace_?id|elapsed\w*|took|duration\w*)"\s*:\s*("[^"]*"|[^,}\]]+)',
     '#', 'gi')
 """

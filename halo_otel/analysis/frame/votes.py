@@ -4,7 +4,7 @@
                                         asked: the user's first words, cut to `ASKED_CHARS_MAX`
 
 A label function that cannot tell is silent (detectors.md §1.9). The final step is the last model turn or
-call to end. A failed call is unrecovered when the same tool never succeeds for the same agent after it.
+call to end. A failed call is unrecovered when nothing made it good (`mending`).
 """
 
 from typing import Final
@@ -75,11 +75,8 @@ ending as (
   select final.*, coalesce(span.finish_reason, '') as finish, span.answered, text.output_chars,
          coalesce(text.output_end, right(text.output, 200), '') as words
   from final join frame_span span on span.s = final.s left join frame_text text on text.s = final.s),
-success as (
-  select t, agent, tool, max(start_ns) as start_ns from frame_call where not failed group by all),
 unrecovered as (
-  select distinct call.t from frame_call call left join success using (t, agent, tool)
-  where call.failed and coalesce(success.start_ns < call.end_ns, true)),
+  select distinct t from frame_call where failed and s not in (select s from frame_mended)),
 said as (
   select span.t, min_by(text.input, span.s) as first, max_by(text.input, span.s) as last,
          count(distinct text.input) as inputs
@@ -87,12 +84,16 @@ said as (
   where text.input is not null and span.kind in ('agent', 'llm', 'chain') group by span.t),
 limited as (
   select distinct t from frame_span
-  where failed and error_text is not null and regexp_matches(left(error_text, 400), $limit)),
+  where failed and regexp_matches(concat_ws(' ', error_type, left(error_text, 400)), $limit)),
 tested as (
   select call.t, max_by(regexp_matches(text.result, $tests_pass)
                         and not regexp_matches(text.result, $tests_fail), call.s) as pass
   from frame_call call join frame_text text using (s)
-  where text.result is not null and call.effect <> 'read' and regexp_matches(text.result, '(?i)(passed|failed|tests)')
+  where text.result is not null and call.effect <> 'read'
+    -- Plain words are found faster than expressions, and most results hold none of these.
+    and (contains(text.result, 'assed') or contains(text.result, 'ailed') or contains(text.result, 'ests')
+         or contains(text.result, 'PASSED') or contains(text.result, 'FAILED') or contains(text.result, 'TESTS'))
+    and regexp_matches(text.result, '(?i)(passed|failed|tests)')
     and (regexp_matches(text.result, $tests_pass) or regexp_matches(text.result, $tests_fail))
   group by call.t)
 select trace.t,

@@ -5,6 +5,7 @@
     peak     tokens of an agent's largest prompt
     turns    turns of runs of an agent that end on a call, without an answer (exact, not bucketed)
     length   turns of all runs of an agent (exact)
+    broken   output tokens of answers that break off and say no reason (exact)
 
 Values are counted in logarithmic buckets 10 % wide: medians are known to ±5 %, and merging is addition
 (the bucketing of DDSketch, Masson et al. 2019).
@@ -19,6 +20,7 @@ from halo_otel.analysis.frame import Frame
 
 _WIDTH: Final = math.log(1.1)
 TURNS_MAX: Final = 500  # longer runs are counted here
+BROKEN_TOKENS_MIN: Final = 64  # a shorter answer is not cut off by a limit that somebody set
 
 
 class Measure(NamedTuple):
@@ -59,13 +61,20 @@ from (select t, service, agent, max(turns) as turns from ({UNANSWERED}) group by
 union all
 select 'length', service, agent, '', least(turns, $turns_max)::integer, count(*)
 from (select t, service, agent, max(turns) as turns from frame_speech group by all) group by all
+union all
+select 'broken', service, agent, '', output_tokens::integer, count(distinct turn.t)
+from frame_speech turn join frame_text text using (s)
+where finish is null and calls = 0 and not failed and breaks_off and output_tokens between $broken_min and 2147483647
+group by all
 """  # noqa: S608 our query
 
 
 def learn(frame: Frame) -> Extent:
     """The extent of the frame's traces."""
     found: dict[Measure, Counter[int]] = {}
-    rows = frame.con.execute(_LEARN, {"width": _WIDTH, "turns_max": TURNS_MAX}).fetchall()
+    rows = frame.con.execute(
+        _LEARN, {"width": _WIDTH, "turns_max": TURNS_MAX, "broken_min": BROKEN_TOKENS_MIN}
+    ).fetchall()
     for name, service, agent, tool, bucket, n in rows:
         found.setdefault(Measure(name, service, agent, tool), Counter())[bucket] += n
     return found

@@ -3,7 +3,7 @@
 How long comparable operations take: a trace gives at most `SAMPLES_PER_TRACE` spans to a group, chosen
 by the hash of their ids, so that one runaway trace is not the group (the unit of evidence is the trace,
 detectors.md §0.2). How tools are called (`tooluse`), how runs go (`course`), who works (`teamwork`), what they spend (`spending`),
-and which calls many traces make (`popular`).
+which calls many traces make (`popular`), and under which circumstances calls are made (`circumstances`).
 """
 
 from collections import Counter
@@ -14,7 +14,8 @@ from typing import Final
 from halo_otel.analysis.claims.hit import Group
 from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.teams import teamwork
-from halo_otel.analysis.usual import course, extent, popular, spending, tooluse
+from halo_otel.analysis.usual import circumstances, course, extent, popular, spending, tooluse
+from halo_otel.analysis.usual.circumstances import Circumstances
 from halo_otel.analysis.usual.extent import Extent
 from halo_otel.analysis.usual.histogram import BUCKET_WIDTH, Histogram
 from halo_otel.analysis.usual.popular import Popular
@@ -46,6 +47,7 @@ class Profile:
     """The statistics by what they are about."""
 
     durations: Mapping[Group, Histogram] = field(default_factory=dict)
+    circumstances: Mapping[Group, Circumstances] = field(default_factory=dict)
     tools: Mapping[tooluse.Tool, tooluse.ToolUse] = field(default_factory=dict)
     spending: Mapping[Root, Spending] = field(default_factory=dict)
     popular: Popular = field(default_factory=dict)
@@ -65,6 +67,7 @@ def learn(frame: Frame) -> Profile:
         durations.setdefault(group, {})[bucket] = n
     return Profile(
         durations=durations,
+        circumstances=circumstances.learn(frame),
         tools=tooluse.learn(frame),
         team=teamwork.learn(frame),
         usual=course.learn(frame),
@@ -83,6 +86,7 @@ def merge(profiles: Iterable[Profile]) -> Profile:
             durations.setdefault(group, Counter()).update(histogram)
     return Profile(
         durations=durations,
+        circumstances=circumstances.merge(profile.circumstances for profile in known),
         tools=tooluse.merge(profile.tools for profile in known),
         team=teamwork.merge(profile.team for profile in known),
         spending=spending.merge(profile.spending for profile in known),

@@ -14,7 +14,7 @@ from halo_otel.analysis.frame import Frame
 from halo_otel.analysis.usual.histogram import BUCKET_WIDTH, Histogram
 
 # A run's tokens, and its rate: tokens for each different call (and the answer) and each `ASKED_CHARS` of
-# what was asked. What was not recorded counts as short.
+# the longest thing that was asked, at whatever turn. What was not recorded counts as short.
 ASKED_CHARS: Final = 500
 RUNS: Final = f"""
 create or replace temp view run_tokens as
@@ -23,7 +23,8 @@ with whole as (
          coalesce(sum(tokens), 0)::bigint as tokens
   from frame_span group by t),
 done as (select t, count(distinct coalesce(sig, s)) as calls from frame_call group by t),
-asked as (select t, arg_min(input_chars, s) as chars from frame_text where input_chars > 0 group by t)
+asked as (
+  select t, max(input_chars) as chars from frame_text where kind in ('agent', 'llm', 'chain') group by t)
 select whole.*, (tokens * 1000)
          // ((coalesce(calls, 0) + 1) * (1 + coalesce(chars, 0) // {ASKED_CHARS})) as rate
 from whole left join done using (t) left join asked using (t)

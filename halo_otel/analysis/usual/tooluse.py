@@ -30,7 +30,7 @@ group by all
 _REFERENCES: Final = """
 with used as (
   select service, tool, name, t, value, bool_or(src is not null) as grounded,
-         bool_and(failed) as refused
+         bool_and(failed or denied) as refused
   from frame_argument argument join (select s, failed from frame_call) call using (s)
   where is_id and length(name) <= $name_max
   group by service, tool, name, t, value
@@ -62,7 +62,8 @@ class References(NamedTuple):
     in the trace; all that were not said, and how many of them no call succeeds with; those that were said and no
     call succeeds with.
 
-    What fails teaches nothing about an argument: invented values are what is looked for.
+    What fails, or is answered that there is no such thing, teaches nothing about an argument: invented values
+    are what is looked for.
     """
 
     uses: int

@@ -42,9 +42,15 @@ _SAID_BY_MODEL: Final = re.compile(
     r"output|completion|response|choice|answer|result|assistant", re.IGNORECASE
 )
 _ASKED_OF_TOOL: Final = re.compile(r"arg|input|param", re.IGNORECASE)
-_MODEL_ROLES: Final = frozenset({"assistant", "model", "ai"})
-_MODEL_TYPES: Final = frozenset(
-    {"ai", "AIMessage", "AIMessageChunk", "tool_call", "tool_use", "function_call"}
+# Tuples, for a stranger's role may be a list, which no set can be asked for.
+_MODEL_ROLES: Final = ("assistant", "model", "ai")
+_MODEL_TYPES: Final = (
+    "ai",
+    "AIMessage",
+    "AIMessageChunk",
+    "tool_call",
+    "tool_use",
+    "function_call",
 )
 _JSON_DEPTH_MAX: Final = 12
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halo_otel.analysis.sensitive import credentials, personal, squeezed
+from halo_otel.redact import credentials, personal, squeezed
 
 ALNUM = string.ascii_letters + string.digits
 

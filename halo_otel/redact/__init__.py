@@ -1,8 +1,11 @@
-"""Sensitive values in a text: `credentials` that open something, `personal` data that names somebody.
+"""Sensitive values in a text: `credentials` that open something, `personal` numbers that name somebody, and
+`mask`, which takes both out of a text that leaves, with what else a person would not send to strangers.
 
 Promises: what stands in documentation (example keys, test cards, placeholders, local hosts) is not
 found; a number is found only if its checksum holds. `PREFILTER` of each part is a cheap RE2 pattern that
-matches every text in which `find` finds something. A value never leaves this analysis: `shown` does.
+matches every text in which its `find` finds something. A value never leaves: `shown` does. `mask` rather
+takes too much than too little: it also takes what only stands where a secret, an address or a telephone
+number stands.
 """
 
 import re

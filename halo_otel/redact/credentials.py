@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from halo_otel.analysis.sensitive import Sensitive, compiled, squeezed
+from halo_otel.redact import Sensitive, compiled, squeezed
 
 _BITS_MIN: Final = (
     3.0  # Shannon entropy per character; hex digits drawn at random have 3.4 and more

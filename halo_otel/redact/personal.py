@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from halo_otel.analysis.sensitive import Sensitive, compiled, for_re2, squeezed
+from halo_otel.redact import Sensitive, compiled, for_re2, squeezed
 
 _CARD: Final = (
     r"\b(?:[3-6]\d{3}[ -]\d{4}[ -]\d{4}[ -]\d{4}|3[47]\d{2}[ -]\d{6}[ -]\d{5}|[3-6]\d{14,15})\b"

@@ -1,0 +1,109 @@
+"""The model tier of a running service: deepens the newest report, one at a time, after it was told.
+
+Deterministic findings never wait for it: it works on a copy, in a task of its own, and what it adds is
+recorded as a run of its own (trigger `model`). A newer report replaces one that waits. An endpoint that
+fails costs what the model would have added, a log line and a count.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from halo_otel.analysis.judgement import Judgement
+from halo_otel.clock import NS_PER_S, Clock
+from halo_otel.errors import HaloError
+from halo_otel.findings import Registry, RunInfo
+from halo_otel.model.report import Report
+from halo_otel.recursion.deepen import Deepened
+from halo_otel.selfobs import Counters
+from halo_otel.service.reasoning import Reasoning
+from halo_otel.window.store import WindowStore
+
+logger = logging.getLogger(__name__)
+
+TRIGGER = "model"
+
+
+class Thinker:
+    """`offer` reports, from any thread; `run` deepens them until it is cancelled."""
+
+    def __init__(
+        self,
+        reasoning: Reasoning,
+        registry: Registry,
+        store: WindowStore,
+        clock: Clock,
+        counters: Counters,
+        *,
+        lookback_s: float,
+    ) -> None:
+        self._reasoning = reasoning
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self._lookback_ns = round(lookback_s * NS_PER_S)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: tuple[Report, Sequence[Judgement]] | None = None
+        self._offered = asyncio.Event()
+
+    def offer(self, report: Report, judgements: Sequence[Judgement]) -> None:
+        """Have `report` deepened when the one before is done."""
+        self._loop.call_soon_threadsafe(self._take, report, judgements)
+
+    def _take(self, report: Report, judgements: Sequence[Judgement]) -> None:
+        self._waiting = (report, judgements)
+        self._offered.set()
+
+    async def run(self) -> None:
+        """Deepen what is offered; ends by cancellation."""
+        while True:
+            await self._offered.wait()
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Deepen what waits, if anything does."""
+        self._offered.clear()
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        began_ns = self._clock.now_ns()
+        try:
+            deepened = await self._deepened(*waiting)
+            await asyncio.to_thread(self._record, deepened, began_ns)
+        except HaloError as error:
+            self._counters.add("halo.llm.failed_analyses")
+            logger.error("the model added nothing: %s", error)  # noqa: TRY400 (the message is for people)
+
+    async def _deepened(self, report: Report, judgements: Sequence[Judgement]) -> Deepened:
+        with ExitStack() as stack:
+            since_ns = self._clock.now_ns() - self._lookback_ns
+            view = await asyncio.to_thread(stack.enter_context, self._store.view(since_ns))
+            seen = {trace.trace_id for trace in await asyncio.to_thread(view.traces_last_arrival)}
+            visible = [one for one in judgements if one.trace_id in seen]
+            return await self._reasoning.deepen(view, report, visible)
+
+    def _record(self, deepened: Deepened, began_ns: int) -> None:
+        report, now_ns = deepened.report, self._clock.now_ns()
+        for reason, count in deepened.reasons.items():
+            self._counters.add("halo.llm.dropped_claims", count, reason=reason)
+        for what, why in deepened.unfinished:
+            logger.warning("the model did not finish %s: %s", what, why)
+        self._registry.record(
+            report,
+            RunInfo(
+                start_ns=report.window.start_ns,
+                end_ns=report.window.end_ns,
+                trigger=TRIGGER,
+                duration_s=(now_ns - began_ns) / NS_PER_S,
+            ),
+            now_ns,
+        )
+        logger.info(
+            "the model looked at %d clusters: %d requests, %d of %d claims did not hold",
+            deepened.clusters,
+            report.usage.model_calls,
+            report.usage.claims_dropped,
+            report.usage.claims_checked,
+        )

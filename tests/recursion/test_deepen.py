@@ -1,0 +1,428 @@
+"""The model tier over one window: what a scripted model says, what ships, what it costs."""
+
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from halo_otel.clock import ManualClock
+from halo_otel.errors import Unreachable
+from halo_otel.llm.budget import Budget, MemoryAccount, Periods
+from halo_otel.llm.client import Model
+from halo_otel.llm.privacy import Sent
+from halo_otel.model.finding import Severity
+from halo_otel.recursion.claims import Reason
+from halo_otel.recursion.deepen import Deepened, Tier, deepen, plan
+from halo_otel.recursion.environment.environment import Environment
+from halo_otel.recursion.memory import Memory
+from halo_otel.recursion.toolbox import EnvironmentTools
+from halo_otel.redact.mask import mask
+from halo_otel.selfobs import Counters
+from tests.analysis.conftest import Traffic
+from tests.llm.server import MODEL, Reply, Scripted, says, status
+from tests.recursion.environments import INJECTION, bookings, environment_of, first
+
+Json = dict[str, Any]
+HOLDS = json.dumps({"verdict": "holds", "why": "it says so"})
+
+
+def masked(text: str) -> str:
+    return mask(text).text
+
+
+@pytest.fixture(scope="module")
+def booked() -> Iterator[Environment]:
+    """Runs of which ten fail because a date is wrong."""
+    with environment_of(bookings().rows, masked) as environment:
+        yield environment
+
+
+class World:
+    """One window, one endpoint."""
+
+    def __init__(
+        self, environment: Environment, server: Scripted, memory: Memory, sent: Path, **llm: Any
+    ) -> None:
+        self.server = server
+        self.settings = server.settings(**llm)
+        self.clock = ManualClock()
+        self.budget = self.new_budget()
+        model = Model(
+            self.settings,
+            Sent(sent, self.settings.sent_bytes),
+            self.clock,
+            Counters(),
+            random.Random(1),
+            lambda _: None,
+        )
+        self.tier = Tier(
+            model=model,
+            budget=self.budget,
+            memory=memory,
+            environment=environment,
+            tools=EnvironmentTools(environment, self.settings.payloads),
+            model_name=MODEL,
+        )
+
+    def new_budget(self) -> Budget:
+        periods = Periods(self.settings.budget.hour, self.settings.budget.day)
+        return Budget.of(self.settings, self.clock, MemoryAccount(periods))
+
+
+@asynccontextmanager
+async def world(
+    environment: Environment,
+    script: Callable[[Json], Reply],
+    sent: Path,
+    memory: Memory | None = None,
+    **llm: Any,
+) -> AsyncIterator[World]:
+    async with Scripted(script) as server:
+        made = World(environment, server, memory or Memory(), sent, **llm)
+        async with made.tier.model:
+            yield made
+
+
+def true_claim(environment: Environment) -> Json:
+    """What a perfect analyst says of the failing bookings."""
+    trace, span, error = environment.rows(
+        "select trace_id, span_id, error from spans where tool = 'book' and failed"
+        " order by trace_id limit 1"
+    )[0]
+    count = int(
+        first(
+            environment, "select count(distinct trace_id) from spans where tool = 'book' and failed"
+        )
+    )
+    shown = "select trace_id from spans where tool = 'book' and failed"
+    return {
+        "subject": {"service": None, "agent": "booker", "tool": "book", "model": None},
+        "statement": f"In {count} runs the tool book refuses the date it is given.",
+        "predicates": [
+            {
+                "sql": f"select count(distinct trace_id) from ({shown})",
+                "parameters": [],
+                "comparison": "=",
+                "expected": count,
+            }
+        ],
+        "spans": [{"trace_id": trace, "span_id": span}],
+        "quotes": [{"trace_id": trace, "span_id": span, "field": "error", "text": error}],
+        "contrast": {"sql": shown, "parameters": []},
+        "causal": False,
+        "edge": None,
+        "severity": "error",
+        "recommendation": "Check the date before the tool is called.",
+    }
+
+
+def is_second_look(request: Json) -> bool:
+    return "refute" in json.dumps(request["messages"])
+
+
+def analyst(*reports: Json, verdict: str = HOLDS) -> Callable[[Json], Reply]:
+    """Reports at once, the first of `reports` first; looks a second time as `verdict` says."""
+    waiting = list(reports)
+
+    def script(request: Json) -> Reply:
+        if is_second_look(request):
+            return says(verdict)
+        report = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return says(calls=(("report", report),))
+
+    return script
+
+
+def claims(*made: Json) -> Json:
+    return {"claims": [{"claim": one} for one in made]}
+
+
+async def test_true_claims_pass_and_explain_their_finding(
+    booked: Environment, tmp_path: Path
+) -> None:
+    claim = true_claim(booked)
+    async with world(booked, analyst(claims(claim)), tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
+    tasks = plan(booked)
+    assert tasks
+    assert not deepened.dropped
+    before = {one.fingerprint: one for one in booked.report.findings}
+    for task in tasks:
+        (after,) = (one for one in deepened.report.findings if one.fingerprint == task.cluster)
+        assert claim["statement"] in after.summary
+        assert claim["recommendation"] in after.recommendation
+        assert after.severity is before[task.cluster].severity
+        assert after.traces == before[task.cluster].traces
+    usage = deepened.report.usage
+    assert (usage.claims_checked, usage.claims_dropped) == (len(tasks), 0)
+    assert usage.model_calls == len(made.server.requests) == 2 * len(tasks)
+
+
+def lies(claim: Json, environment: Environment) -> dict[Reason, Json]:
+    """`claim` made false in the ways in which models err."""
+    elsewhere = dict(claim["spans"][0], span_id="f" * 16)
+    count = claim["predicates"][0]["expected"]
+    return {
+        Reason.SPAN_UNKNOWN: {**claim, "spans": [elsewhere]},
+        Reason.QUOTE_NOT_FOUND: {
+            **claim,
+            "quotes": [{**claim["quotes"][0], "text": "the database was on fire"}],
+        },
+        Reason.PREDICATE_FALSE: {
+            **claim,
+            "predicates": [{**claim["predicates"][0], "expected": count + 1}],
+        },
+        Reason.FIGURE_UNVERIFIED: {
+            **claim,
+            "statement": f"In {count * 7} runs the tool book refuses the date.",
+        },
+        Reason.CAUSE_WITHOUT_EDGE: {
+            **claim,
+            "statement": "The tool book fails because the model is tired.",
+        },
+        Reason.MALFORMED: {"statement": "All is well."},
+    }
+
+
+async def test_what_does_not_hold_does_not_ship(booked: Environment, tmp_path: Path) -> None:
+    for reason, lie in lies(true_claim(booked), booked).items():
+        async with world(booked, analyst(claims(lie)), tmp_path / "sent") as made:
+            deepened = await deepen(made.tier)
+        assert deepened.report.findings == booked.report.findings
+        assert {one.reason for one in deepened.dropped} == {reason}
+        assert deepened.report.usage.claims_dropped == len(plan(booked))
+
+
+async def test_a_claim_may_be_corrected_once(booked: Environment, tmp_path: Path) -> None:
+    claim = true_claim(booked)
+    wrong = lies(claim, booked)[Reason.PREDICATE_FALSE]
+    seen = []
+
+    def script(request: Json) -> Reply:
+        if is_second_look(request):
+            return says(HOLDS)
+        told = request["messages"][-2]
+        seen.append(told["content"])
+        return says(calls=(("report", claims(claim if told["role"] == "tool" else wrong)),))
+
+    async with world(booked, script, tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
+    assert not deepened.dropped
+    assert any("predicate_false" in text for text in seen)
+    assert any(claim["statement"] in one.summary for one in deepened.report.findings)
+
+
+async def test_who_refutes_is_believed(booked: Environment, tmp_path: Path) -> None:
+    verdict = json.dumps({"verdict": "refuted", "why": "the error is about something else"})
+    script = analyst(claims(true_claim(booked)), verdict=verdict)
+    async with world(booked, script, tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
+    assert deepened.report.findings == booked.report.findings
+    assert {one.reason for one in deepened.dropped} == {Reason.REFUTED}
+
+
+async def test_what_goes_on_is_not_paid_for_again(booked: Environment, tmp_path: Path) -> None:
+    memory = tmp_path / "answers.jsonl"
+    script = analyst(claims(true_claim(booked)))
+    async with world(booked, script, tmp_path / "sent", Memory(memory)) as made:
+        once = await deepen(made.tier)
+    async with world(booked, script, tmp_path / "sent", Memory(memory)) as made:
+        again = await deepen(made.tier)
+        assert made.server.requests == []
+    assert again.report.findings == once.report.findings
+    assert again.report.usage.input_tokens == 0
+
+
+async def test_looking_around_is_answered_and_ends(booked: Environment, tmp_path: Path) -> None:
+    """A model that only ever looks is made to report, and what it asks wrongly is said to it."""
+
+    def script(request: Json) -> Reply:
+        return says(calls=(("query", {"sql": "select 1; drop table spans"}), ("nonsense", {})))
+
+    async with world(booked, script, tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
+        bodies = made.server.bodies
+    assert deepened.report.findings == booked.report.findings
+    assert [cluster for cluster, _ in deepened.unfinished] == [t.cluster for t in plan(booked)]
+    assert len(bodies) <= made.tier.turns * len(plan(booked))
+    last = bodies[-1]
+    assert [tool["function"]["name"] for tool in last["tools"]] == ["report"]
+    replies = [m["content"] for m in last["messages"] if m["role"] == "tool"]
+    assert any("exactly one" in text.lower() or "one select" in text.lower() for text in replies)
+    assert any("nonsense" in text for text in replies)
+
+
+async def test_the_budget_ends_it_and_the_report_stands(
+    booked: Environment, tmp_path: Path
+) -> None:
+    limits = {"window": {"input_tokens": 30_000, "calls": 3}}
+    script = analyst(claims(true_claim(booked)))
+    async with world(booked, script, tmp_path / "sent", budget=limits) as made:
+        deepened = await deepen(made.tier)
+        assert len(made.server.requests) <= 3
+    assert made.budget.spent.input_tokens <= 30_000
+    assert {one.fingerprint for one in booked.report.findings} == {
+        one.fingerprint for one in deepened.report.findings
+    }
+
+
+async def test_an_endpoint_that_is_down_is_an_error(booked: Environment, tmp_path: Path) -> None:
+    async with world(booked, lambda _: status(500), tmp_path / "sent", retries=0) as made:
+        with pytest.raises(Unreachable):
+            await deepen(made.tier)
+
+
+def unexplained() -> Traffic:
+    """Runs that fail without any error, as an evaluator says: some are not sure of what they did."""
+    traffic = Traffic()
+    for number in range(40):
+        fails = number % 5 == 0
+        run = traffic.run(outcome=None, session=f"s{number}")
+        label = "fail" if fails else "pass"
+        run.rows[0]["evaluations"] = json.dumps([{"name": "task_success", "label": label}])
+        run.call("search", {"q": f"trip {number}"}, f"found offer_{1000 + number}")
+        run.call("book", {"offer": f"offer_{1000 + number}"}, f"booked {number}")
+        run.turn(output_text=f"It is {'perhaps' if fails else 'surely'} booked, {number}.")
+    return traffic
+
+
+async def test_failed_runs_that_no_finding_names_become_a_finding(tmp_path: Path) -> None:
+    with environment_of(unexplained().rows, masked) as environment:
+        tasks = [task for task in plan(environment) if task.finding is None]
+        assert tasks, [one.title for one in environment.report.findings]
+        shown = "select trace_id from spans where output like '%perhaps booked%'"
+        trace, span, said = environment.rows(
+            "select trace_id, span_id, output from spans where output like '%perhaps booked%'"
+            " order by trace_id limit 1"
+        )[0]
+        claim = {
+            **true_claim_of(shown, trace, span, said, environment),
+            "statement": "The agent says that it is not sure of what it booked.",
+        }
+        report = {"claims": [{"claim": claim, "category": "premature_end"}]}
+        async with world(environment, analyst(report), tmp_path / "sent") as made:
+            deepened = await deepen(made.tier)
+    (found,) = (one for one in deepened.report.findings if one.tier == "model")
+    assert found.category == "premature_end"
+    assert found.severity is Severity.WARN
+    assert len(found.traces) == 8
+    assert found.evidence[0].span_id == span
+    assert found.effect.value > 1
+
+
+def true_claim_of(shown: str, trace: str, span: str, said: str, environment: Environment) -> Json:
+    count = int(first(environment, f"select count(distinct trace_id) from ({shown})"))
+    return {
+        "subject": {"service": None, "agent": "booker", "tool": None, "model": None},
+        "statement": "",
+        "predicates": [
+            {
+                "sql": f"select count(distinct trace_id) from ({shown})",
+                "parameters": [],
+                "comparison": "=",
+                "expected": count,
+            }
+        ],
+        "spans": [{"trace_id": trace, "span_id": span}],
+        "quotes": [{"trace_id": trace, "span_id": span, "field": "output", "text": said}],
+        "contrast": {"sql": shown, "parameters": []},
+        "causal": False,
+        "edge": None,
+        "severity": "warn",
+        "recommendation": "Ask the tool whether the booking stands.",
+    }
+
+
+async def test_what_traces_say_leaves_in_a_fence_and_masked(tmp_path: Path) -> None:
+    """An injection in a trace reaches the model as data; a card number does not reach it at all."""
+    traffic = bookings()
+    for run in traffic.runs[:5]:
+        run.call("note", {"q": "x"}, f"{INJECTION} 5425 2334 3010 9903")
+    with environment_of(traffic.rows, masked) as environment:
+
+        def script(request: Json) -> Reply:
+            if is_second_look(request):
+                return says(HOLDS)
+            asked = any(message["role"] == "tool" for message in request["messages"])
+            if asked:
+                return says(calls=(("report", {"claims": []}),))
+            return says(calls=(("search", {"pattern": "Ignore all previous"}),))
+
+        async with world(environment, script, tmp_path / "sent") as made:
+            await deepen(made.tier)
+            boundary = environment.fence.boundary
+            replies = [
+                message["content"]
+                for body in made.server.bodies
+                for message in body["messages"]
+                if message["role"] == "tool"
+            ]
+            assert replies
+            for reply in replies:
+                inside = reply.split(f"<{boundary}>")[1].split(f"</{boundary}>")[0]
+                assert "Ignore all previous" in inside
+                assert reply.count("Ignore all previous") == inside.count("Ignore all previous")
+            everything = b"".join(request.content for request in made.server.requests)
+            assert b"2334 3010" not in everything
+
+
+async def test_a_question_is_answered_with_what_holds(booked: Environment, tmp_path: Path) -> None:
+    claim = true_claim(booked)
+    script = analyst(claims(claim, lies(claim, booked)[Reason.QUOTE_NOT_FOUND]))
+    async with world(booked, script, tmp_path / "sent") as made:
+        deepened: Deepened = await deepen(made.tier, "Why do bookings fail?")
+        assert "Why do bookings fail?" in json.dumps(made.server.bodies[0]["messages"])
+    (answer,) = deepened.answer
+    assert answer.verified.claim.statement == claim["statement"]
+
+
+async def test_a_long_talk_becomes_notes(booked: Environment, tmp_path: Path) -> None:
+    """The endpoint counts ever more tokens; before it is too much, old turns are taken together."""
+    counted = [4_000]
+
+    def script(request: Json) -> Reply:
+        text = json.dumps(request["messages"])
+        if "refute" in text:
+            return says(HOLDS)
+        if "Write notes" in text:
+            return says("Notes: book fails in some runs.")
+        if "Your notes" in text:
+            return says(calls=(("report", claims(true_claim(booked))),))
+        counted[0] += 8_000
+        sql = f"select count(*) + {counted[0]} from spans"
+        return says(calls=(("query", {"sql": sql}),), tokens=(counted[0], 20))
+
+    budget = {"window": {"input_tokens": 10_000_000}}
+    async with world(booked, script, tmp_path / "sent", budget=budget) as made:
+        deepened = await deepen(made.tier)
+        noted = [b for b in made.server.bodies if "Your notes" in json.dumps(b["messages"])]
+    assert noted
+    assert "Notes: book fails in some runs." in json.dumps(noted[0]["messages"])
+    assert not deepened.unfinished
+
+
+async def test_a_context_that_is_too_small_is_made_do_with(
+    booked: Environment, tmp_path: Path
+) -> None:
+    """The endpoint takes no reply of a tool; the model is told that it is gone, and reports."""
+
+    def script(request: Json) -> Reply:
+        if is_second_look(request):
+            return says(HOLDS)
+        replies = [m for m in request["messages"] if m["role"] == "tool"]
+        if any(len(reply["content"]) > 200 for reply in replies):
+            return status(
+                400, "maximum context length is 100 tokens", code="context_length_exceeded"
+            )
+        if replies:
+            return says(calls=(("report", claims(true_claim(booked))),))
+        return says(calls=(("overview", {}),))
+
+    async with world(booked, script, tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
+    assert not deepened.unfinished
+    assert any("refuses the date" in one.summary for one in deepened.report.findings)
