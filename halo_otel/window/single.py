@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -83,10 +84,11 @@ class SingleWindow:
 
     @contextmanager
     def view(self) -> Iterator[View]:
-        """What was inserted until now, for one thread."""
+        """What was inserted until now, for one thread; nothing more is inserted while it is open."""
         con = self._connection.cursor()
+        whole = replace(self.info, state="sealed")
         try:
-            yield View(con, [Source(database=_DATABASE, info=self.info)])
+            yield View(con, [Source(database=_DATABASE, info=whole)])
         finally:
             con.close()
 

@@ -1,11 +1,9 @@
 """Small agent traffic, written down run by run, and its analysis."""
 
 import json
-import pickle
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import Any
 
 import pytest
@@ -218,23 +216,9 @@ def view_of(rows: list[Row]) -> Iterator[View]:
             yield view
 
 
-# What the same traffic brought before: several tests, and several lines of one, ask about it.
-_reports: dict[bytes, Report] = {}
-
-
 def report_on(rows: list[Row], settings: sections.Analysis | None = None) -> Report:
-    """The report on a window of `rows`; that on the very same ones is made once."""
-    asked = settings or sections.Analysis()
-    what = blake2b(pickle.dumps((rows, asked.model_dump())), digest_size=16).digest()
-    if what not in _reports:
-        _reports[what] = fresh_report_on(rows, asked)
-    return _reports[what]
-
-
-def fresh_report_on(rows: list[Row], settings: sections.Analysis) -> Report:
-    """The report on a window of `rows`, made anew."""
     with view_of(rows) as view:
-        return analyse(view, settings=settings, until_ns=0, offline=True)
+        return analyse(view, settings=settings or sections.Analysis(), until_ns=0, offline=True)
 
 
 def judged(rows: list[Row]) -> list[Judgement]:

@@ -1,15 +1,31 @@
-"""Seconds and peak memory of one analysis: `python tests/bench/analysis.py [spans]`.
+"""Seconds and peak memory of one analysis: `python tests/bench/analysis.py [spans] [--profile] [path …]`.
+
+With paths, of the traces in these files. `--profile` adds where the CPU seconds of all threads went,
+table by table and detector by detector.
 
 Synthetic agent runs, made by SQL: an agent, its model turns and calls, an HTTP span in each call; 2 % of
 the traces loop, 2 % storm, 3 % fail with one of a few errors, one tool is slow in 3 % of the traces.
 """
 
+import argparse
 import resource
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from halo_otel.analysis.run import analyse
+sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
+
+from halo_otel.analysis import frame, judging, run
+from halo_otel.analysis.causality import origins
+from halo_otel.analysis.claims import folding
+from halo_otel.analysis.detectors import DETECTORS
+from halo_otel.analysis.usual import profile
 from halo_otel.config import sections
+from halo_otel.service.loading import load
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View
 
@@ -65,25 +81,74 @@ from made
 """
 
 
-def main(spans: int) -> None:
-    traces = spans // (3 * STEPS + 1)
+Spent = defaultdict[str, float]  # CPU seconds by part
+
+
+def main(spans: int, paths: list[Path], *, profiled: bool) -> None:
     with SingleWindow() as window:
-        con = window._connection
-        con.execute(_FILL, {"traces": traces, "steps": STEPS})
-        con.execute(_INSERT)
-        con.execute("drop table made")
+        if paths:
+            for batch in load(paths, lambda bad: None, workers=1):
+                window.insert(batch)
+        else:
+            fill(window, spans)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        spent: Spent = defaultdict(float)
+        if profiled:
+            watch(spent)
         with window.view() as view:
-            run(view, before)
+            measure(view, before)
+        for part, seconds in sorted(spent.items(), key=lambda one: -one[1]):
+            print(f"{seconds:8.3f} s  {part}")
 
 
-def run(view: View, before_mib: float) -> None:
-    start = time.perf_counter()
-    report = analyse(view, settings=sections.Analysis(), until_ns=0, offline=True)
-    seconds = time.perf_counter() - start
+def fill(window: SingleWindow, spans: int) -> None:
+    con = window._connection
+    con.execute(_FILL, {"traces": spans // (3 * STEPS + 1), "steps": STEPS})
+    con.execute(_INSERT)
+    con.execute("drop table made")
+
+
+def watch(spent: Spent) -> None:
+    """Add what each part of an analysis takes to `spent`, from now on and for good."""
+
+    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def measured(*args: Any, **options: Any) -> Any:
+            began = time.process_time()
+            try:
+                return function(*args, **options)
+            finally:
+                spent[part] += time.process_time() - began
+
+        return measured
+
+    places: list[tuple[Any, str, str]] = [
+        (origins, "origins", "origins"),
+        (folding, "links", "causes"),
+        (profile, "learn", "usual"),
+        (run, "judge", "judging in all"),
+        (run, "reduce", "reduce"),
+        *(
+            (room, "build", f"frame.{room.__name__.rpartition('.')[2]}")
+            for room in vars(frame).values()
+            if hasattr(room, "TABLES") and hasattr(room, "build")
+        ),
+    ]
+    for room, name, part in places:
+        setattr(room, name, timed(part, getattr(room, name)))
+    watched = tuple(
+        replace(detector, find=timed(f"detector {detector.name}", detector.find))
+        for detector in DETECTORS
+    )
+    vars(judging)["DETECTORS"] = watched
+
+
+def measure(view: View, before_mib: float) -> None:
+    start, worked = time.perf_counter(), time.process_time()
+    report = run.analyse(view, settings=sections.Analysis(), until_ns=0, offline=True)
+    seconds, cpu_s = time.perf_counter() - start, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{report.window.spans} spans, {report.window.traces} traces: {seconds:.2f} s,"
+        f"{report.window.spans} spans, {report.window.traces} traces: {seconds:.2f} s, CPU {cpu_s:.2f} s,"
         f" peak {peak:.0f} MiB (data alone {before_mib:.0f} MiB)"
     )
     for finding in report.findings:
@@ -91,4 +156,9 @@ def run(view: View, before_mib: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("spans", type=int, nargs="?", default=100_000)
+    parser.add_argument("paths", type=Path, nargs="*")
+    parser.add_argument("--profile", action="store_true")
+    asked = parser.parse_args()
+    main(asked.spans, asked.paths, profiled=asked.profile)
