@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -84,11 +83,10 @@ class SingleWindow:
 
     @contextmanager
     def view(self) -> Iterator[View]:
-        """What was inserted until now, for one thread; nothing more is inserted while it is open."""
+        """What was inserted until now, for one thread."""
         con = self._connection.cursor()
-        whole = replace(self.info, state="sealed")
         try:
-            yield View(con, [Source(database=_DATABASE, info=whole)])
+            yield View(con, [Source(database=_DATABASE, info=self.info)])
         finally:
             con.close()
 

@@ -204,13 +204,10 @@ class View:
 def _rows(source: Source, table: str) -> str:
     """The rows of a window that belong to a view.
 
-    Rows get ascending numbers and none is ever deleted, so their count is a moment in time. A sealed window
-    gets no more, and without a condition DuckDB knows how many there are: with one it takes a fifth of them,
-    and plans its joins for that.
+    Rows get ascending numbers and none is ever deleted, so their count is a moment in time.
     """
     counts = {"spans": source.info.spans, "log_records": source.info.log_records}
-    grows = source.info.state == "open" and table in counts
-    bound = f"rowid < {counts[table]}" if grows else "true"
+    bound = f"rowid < {counts[table]}" if table in counts else "true"
     return f"FROM {source.database}.{table} WHERE {bound}"
 
 

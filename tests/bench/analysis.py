@@ -25,7 +25,7 @@ from halo_otel.analysis.claims import folding
 from halo_otel.analysis.detectors import DETECTORS
 from halo_otel.analysis.usual import profile
 from halo_otel.config import sections
-from halo_otel.service.loading import load
+from halo_otel.service.loading import collect_cycles_rarely, load
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View
 
@@ -85,6 +85,7 @@ Spent = defaultdict[str, float]  # CPU seconds by part
 
 
 def main(spans: int, paths: list[Path], *, profiled: bool) -> None:
+    collect_cycles_rarely()  # as the engine and every command that reads files do
     with SingleWindow() as window:
         if paths:
             for batch in load(paths, lambda bad: None, workers=1):

@@ -36,19 +36,22 @@ _STATUS: Final = frozenset(
     {"", "0", "1", "true", "false", "ok", "success", "succeeded", "done", "completed"}
 )
 
-# `inside` is the way up from failed spans to the first call around them; a failed span on the way has said
+# `near` are the spans of runs in which anything fails. `inside` is the way up from failed spans to the first call around them; a failed span on the way has said
 # so to what is above it, and what an agent meets it may answer. A call that two layers record is one call.
 # A fallback is what begins after the failure inside the same call and works, of the same kind if that is
 # known: a database's answer does not make good a refused payment.
 _SWALLOWED: Final = """
-with recursive inside as (
+with recursive near as materialized (
+  select s, p, t, kind, own_tool, tool, name, start_ns, end_ns, span_id, resource_id, failed, error_text, error_type
+  from frame_span where t in (select t from frame_span where failed)),
+inside as (
   select child.s as inner_s, child.own_tool as inner_tool, parent.s, parent.p,
          parent.kind in ('tool', 'retriever') as is_call
-  from frame_span child join frame_span parent on child.p = parent.s
+  from near child join near parent on child.p = parent.s
   where child.failed and not parent.failed and parent.kind not in ('agent', 'llm')
   union all
   select inner_s, inner_tool, parent.s, parent.p, parent.kind in ('tool', 'retriever') as is_call
-  from inside join frame_span parent on inside.p = parent.s
+  from inside join near parent on inside.p = parent.s
   where not is_call and not parent.failed and parent.kind not in ('agent', 'llm')),
 caught as (
   select call.t, call.s as call_s, call.service, call.agent, call.tool, span.s, span.span_id, span.name,
@@ -56,11 +59,11 @@ caught as (
          host.span_id as call_span_id, host.end_ns as call_end_ns, host.resource_id as call_resource,
          coalesce(span.error_type, '') as error_type, left(said.result, $result_chars) as result
   from inside join frame_call call on inside.s = call.s
-  join frame_span span on span.s = inside.inner_s join frame_span host on host.s = call.s
+  join near span on span.s = inside.inner_s join near host on host.s = call.s
   left join frame_text said on said.s = call.s
   where is_call and not call.failed and inner_tool is distinct from call.tool),
 fallback as (
-  select distinct caught.s from caught join frame_span other
+  select distinct caught.s from caught join near other
     on other.t = caught.t and other.start_ns >= caught.end_ns and other.end_ns <= caught.call_end_ns
   where not other.failed and other.tool = caught.tool and other.s > caught.call_s and other.kind = caught.kind
     and (other.kind <> 'other' or split_part(other.name, ' ', 1) = split_part(caught.name, ' ', 1)))

@@ -7,7 +7,7 @@ import duckdb
 
 from halo_otel.clock import NS_PER_S
 
-TABLES: Final = ("frame_trace", "frame_span", "frame_number", "frame_lineage")
+TABLES: Final = ("frame_trace", "frame_span", "frame_lineage")
 
 _TRACES: Final = """
 create temp table frame_trace as
@@ -25,31 +25,18 @@ _BOUNDS: Final = {
     "tokens_max": 10**12,
 }
 
-# Numbers, parents and agents are found out on narrow rows: to sort the wide ones takes as long as all else.
-_NUMBERS: Final = """
-create temp table frame_number as
-with numbered as (
-  select f.t, w.span_id, w.parent_span_id, coalesce(w.span_kind, 'other') as kind,
-         nullif(w.agent_name, '') as own_agent,
-         case when w.span_kind in ('tool', 'retriever')
-              then left(coalesce(nullif(w.tool_name, ''), w.name), 200) end as own_tool,
-         (row_number() over (order by f.t, least(greatest(w.start_ns, 0), $start_ns_max), w.span_id) - 1)::integer as s
-  from spans w join frame_trace f using (trace_id))
-select child.* exclude (parent_span_id), parent.s as p
-from numbered child left join numbered parent
-  on child.t = parent.t and child.parent_span_id = parent.span_id and child.s <> parent.s
-"""
-
-# One pass over the wide rows: texts become hashes and bounded prefixes. A retriever's query and documents
-# are its arguments and result. Every span has a number and a lineage: the outer joins have DuckDB look up the
-# narrow rows, and not the wide ones.
+# One pass over the wide rows: texts become hashes and bounded prefixes before anything is sorted. A
+# retriever's query and documents are its arguments and result.
 _SPANS: Final = """
 create temp table frame_span as
 with narrow as (
-  select f.t, w.span_id, w.start_ns,
+  select f.t, w.span_id, w.parent_span_id, w.start_ns,
          least(greatest(w.end_ns, w.start_ns), w.start_ns + $span_ns_max) as end_ns,
-         w.resource_id, left(w.name, 200) as name, coalesce(w.service, '') as service,
+         w.resource_id, coalesce(w.span_kind, 'other') as kind, left(w.name, 200) as name,
+         coalesce(w.service, '') as service, nullif(w.agent_name, '') as own_agent,
          nullif(w.session_id, '') as session,
+         case when w.span_kind in ('tool', 'retriever')
+              then left(coalesce(nullif(w.tool_name, ''), w.name), 200) end as own_tool,
          case when w.span_kind = 'llm' then coalesce(w.model_requested, w.model_served) end as model,
          case when coalesce(w.input_tokens, w.output_tokens) is not null
               then least(coalesce(w.input_tokens, 0), $tokens_max)
@@ -77,30 +64,37 @@ with narrow as (
                                     coalesce(w.tool_result_chars, w.output_text_chars)) end as result
   from (select * replace (least(greatest(start_ns, 0), $start_ns_max) as start_ns) from spans) w
   join frame_trace f using (trace_id)),
-placed as (select number.*, agent, tool, run from frame_number number join frame_lineage using (s))
-select narrow.*, placed.kind, placed.own_tool, placed.s, placed.p,
-       coalesce(placed.agent, narrow.service) as agent, placed.tool, placed.run
-from narrow left join placed on placed.t = narrow.t and placed.span_id = narrow.span_id
+numbered as (
+  select *, (row_number() over (order by t, start_ns, span_id) - 1)::integer as s from narrow)
+select child.* exclude (parent_span_id), parent.s as p
+from numbered child left join numbered parent
+  on child.t = parent.t and child.parent_span_id = parent.span_id and child.s <> parent.s
 """
 
 _DESCENT: Final = """
 insert into frame_lineage
 with recursive lineage as (
   select s, own_agent as agent, own_tool as tool, case when kind = 'agent' then s end as run
-  from frame_number where p is null and s not in (select s from frame_lineage)
+  from frame_span where p is null and s not in (select s from frame_lineage)
   union all
   select child.s, coalesce(child.own_agent, above.agent),
          case when child.kind = 'agent' then null else coalesce(child.own_tool, above.tool) end,
          case when child.kind = 'agent' then child.s else above.run end
-  from frame_number child join lineage above on child.p = above.s)
+  from frame_span child join lineage above on child.p = above.s)
 select s, agent, tool, run from lineage
 """
 
 # Parents that form a cycle are reached from no root. Cutting every edge that does not point to an
 # earlier span breaks each cycle at least once and keeps the rest.
 _CUT_CYCLES: Final = """
-update frame_number set p = null
+update frame_span set p = null
 where p >= s and s not in (select s from frame_lineage)
+"""
+
+_NAME: Final = """
+create or replace temp table frame_span as
+select span.* exclude (own_agent), coalesce(lineage.agent, span.service) as agent, lineage.tool, lineage.run
+from frame_span span join frame_lineage lineage using (s)
 """
 
 # Usage is stated again by what encloses a model call: by its agent (the sum of all calls), by a
@@ -121,17 +115,16 @@ where (tokens is not null or cost is not null) and s in (
 def build(con: duckdb.DuckDBPyConnection, traces: Sequence[str]) -> None:
     """Make both tables from the relations `spans` and `arrivals`."""
     con.execute(_TRACES, {"traces": list(traces)})
-    con.execute(_NUMBERS, {"start_ns_max": _BOUNDS["start_ns_max"]})
+    con.execute(_SPANS, _BOUNDS)
     con.execute(
         "create temp table frame_lineage (s integer, agent varchar, tool varchar, run integer)"
     )
     con.execute(_DESCENT)
-    if count(con, "frame_lineage") < count(con, "frame_number"):
+    if count(con, "frame_lineage") < count(con, "frame_span"):
         con.execute(_CUT_CYCLES)
         con.execute(_DESCENT)
-    con.execute(_SPANS, _BOUNDS)
+    con.execute(_NAME)
     con.execute("drop table frame_lineage")
-    con.execute("drop table frame_number")
     con.execute(_LEAF_USAGE)
 
 
