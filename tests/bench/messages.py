@@ -1,8 +1,8 @@
 """What it saves to store each message once: bytes of window files, and CPU time, per set of traces.
 
-    python tests/bench/messages.py DIRECTORY
+    python tests/bench/messages.py [DIRECTORY]
 
-Each directory in DIRECTORY that holds trace files is a set; the last set is made here: many sessions
+Each directory in DIRECTORY (the corpus beside the checkout) that holds trace files is a set; the last set is made here: many sessions
 at once that send their whole conversation again with each turn. The spans of a set go into a window
 file twice, with every text where it was sent and with its pieces stored once. They come as a service
 receives them, all runs at once, a span of each by turns.
@@ -31,6 +31,8 @@ from halo_otel.ingest.rows import RowBuilder
 from halo_otel.model.span import Span, SpanId, TraceId
 from halo_otel.selfobs import Counters
 from halo_otel.window.store import WindowStore
+
+CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 
 SPANS_PER_BATCH = 2048
 SESSIONS, TURNS, WORDS_PER_MESSAGE = 1500, 20, 100
@@ -138,4 +140,4 @@ def stored(spans: Sequence[Span], least_chars: int) -> Stored:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS)
