@@ -14,6 +14,8 @@ Error = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
 Interrupted = duckdb.InterruptException  # `interrupt` was called on the connection
 Busy = duckdb.TransactionException  # another cursor's transaction is in the way; none lasts
+# What a refusing disk makes of a statement, of a commit, and of all that comes after.
+UNWRITABLE: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 CORRUPT: Final = "Corrupt database file"  # in an error about a block with a wrong checksum
 
 # More texts than any analysis has; those of a hundred statements take a few MB.

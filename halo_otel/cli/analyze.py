@@ -2,17 +2,20 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_otel.cli.dryrun import tell_requests
 from halo_otel.cli.model import (
     ApiKeyOption,
     BaseUrlOption,
+    CodeOption,
     CompactionModelOption,
+    DryRunOption,
     HeaderOption,
     MaxDepthOption,
     MaxOutputTokensOption,
@@ -23,10 +26,13 @@ from halo_otel.cli.model import (
     ReasoningEffortOption,
     RefusalRetriesOption,
     SynthesisModelOption,
+    TelemetryOption,
+    TelemetryToOption,
     TemperatureOption,
-    check_prompt,
+    check_model,
     headers_of,
     reasoned,
+    telemetry_of,
     tell_answer,
     with_model,
 )
@@ -37,7 +43,7 @@ from halo_otel.cli.terminal import note, progress
 if TYPE_CHECKING:
     from halo_otel.importers.files import BadLine
     from halo_otel.model.report import Report
-    from halo_otel.recursion.checking import Accepted
+    from halo_otel.recursion.claims.checking import Accepted
     from halo_otel.service.offline import OnProgress
 
 BAD_LINES_SHOWN = 10  # the rest is counted
@@ -111,6 +117,10 @@ def analyze(
     temperature: TemperatureOption = None,
     reasoning_effort: ReasoningEffortOption = None,
     refusal_retries: RefusalRetriesOption = None,
+    code: CodeOption = None,
+    telemetry: TelemetryOption = False,
+    telemetry_to: TelemetryToOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Find what goes wrong in files of traces; everything given is one window.
 
@@ -131,38 +141,64 @@ def analyze(
         temperature=temperature,
         reasoning_effort=reasoning_effort,
         refusal_retries=refusal_retries,
+        code=code,
+        telemetry=telemetry_of(telemetry, telemetry_to),
     )
-    check_prompt(settings, prompt, has_baseline=baseline is not None)
-
-    from halo_otel.service.comparing import compare_files
-    from halo_otel.service.offline import analyze_files
+    check_model(settings, prompt, dry_run=dry_run, has_baseline=baseline is not None)
 
     bad = BadLines()
     on_bad = (lambda line: None) if quiet else bad
     regressed = False
     answer: Sequence[Accepted] = ()
-    with loading(quiet) as on_progress:
-        if baseline is not None:
+    if baseline is not None:
+        from halo_otel.service.comparing import compare_files
+
+        with loading(quiet) as on_progress:
             compared = compare_files(
                 [baseline], paths, settings.analysis, on_progress, on_bad, window=settings.window
             )
-            report, regressed = compared.report, compared.comparison.regressed
-        elif settings.llm.model is not None:
-            report, answer = reasoned(paths, settings, on_progress, on_bad, prompt, quiet=quiet)
-        else:
+        report, regressed = compared.report, compared.comparison.regressed
+    elif settings.llm.model is not None:
+        from halo_otel.service.reasoning import analysed
+
+        with ExitStack() as stack:
+            with loading(quiet) as on_progress:
+                files = stack.enter_context(analysed(paths, settings, on_progress, on_bad))
+            if dry_run:
+                tell_requests(files, settings, prompt, out, quiet=quiet)
+                return
+            report, answer = reasoned(files, settings, prompt, quiet=quiet)
+    else:
+        from halo_otel.service.offline import analyze_files
+
+        with loading(quiet) as on_progress:
             report = analyze_files(
                 paths, settings.analysis, on_progress, on_bad, window=settings.window
             )
     bad.sum_up()
-    if prompt is not None:
-        tell_answer(prompt, answer)
     left_out = report.window.traces - report.window.settled
     if left_out and not quiet:
         note(f"{left_out:,} traces were not judged: raise analysis.max_spans")
-    write_report(report, format_, out)
+    write_report(report, format_, out, _question(prompt, answer, format_, out))
     regressed = regressed and fail_on is FailOn.REGRESSED
     if regressed or (fail_on is not None and fails(report, fail_on)):
         raise typer.Exit(1)
+
+
+def _question(
+    prompt: str | None, answer: "Sequence[Accepted]", format_: ReportFormat, out: Path | None
+) -> str:
+    """What stands above the report: in Markdown the answer to `prompt`. It is told beside a report that is
+    made for programs, and one that goes to a file."""
+    if prompt is None:
+        return ""
+    if format_ is not ReportFormat.MARKDOWN or out is not None:
+        tell_answer(prompt, answer)
+    if format_ is not ReportFormat.MARKDOWN:
+        return ""
+    from halo_otel.service.answer import question_markdown
+
+    return question_markdown(prompt, answer)
 
 
 def fails(report: "Report", fail_on: FailOn) -> bool:

@@ -1,5 +1,7 @@
 """`findings`, `finding`, `watch`, `mute`, `unmute`: what the running service has found."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,7 +9,6 @@ import typer
 from halo_otel.cli.options import (
     ConfigOption,
     EndpointOption,
-    Format,
     OutOption,
     TableFormat,
     connect,
@@ -20,10 +21,21 @@ from halo_otel.reports.words import moment
 
 if TYPE_CHECKING:
     from halo_otel.control.client import ControlClient
+    from halo_otel.findings.values import DroppedClaim
 
 FingerprintArgument = Annotated[
     str, typer.Argument(metavar="FINGERPRINT", help="The finding, or how its fingerprint begins.")
 ]
+
+
+class FindingFormat(StrEnum):
+    """How one finding is written."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+    PROMPT = "prompt"
+
+
 _STYLES = {"info": "blue", "warn": "yellow", "error": "red", "fatal": "bold red"}
 _ALL = tuple(status.value for status in Status)
 
@@ -40,6 +52,12 @@ def findings(
         str | None, typer.Option(help=f"Only of this category: {', '.join(CATEGORIES)}.")
     ] = None,
     service: Annotated[str | None, typer.Option(help="Only of this service.name.")] = None,
+    dropped: Annotated[
+        bool,
+        typer.Option(
+            "--dropped", help="Instead: what a model claimed and did not hold, newest first."
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
     format_: Annotated[
         TableFormat, typer.Option("--format", "-f", help="How to write the list.")
@@ -51,6 +69,14 @@ def findings(
     """Findings of the running service, most important first; open ones unless asked otherwise."""
     from halo_otel.reports import contract, markdown
 
+    if dropped:
+        if every or status or severity or category or service:
+            raise typer.BadParameter(
+                "it goes with --limit, --format and --out", param_hint="--dropped"
+            )
+        with connect(endpoint, config) as client:
+            _dropped(client.dropped_claims(limit), format_, out)
+        return
     with connect(endpoint, config) as client:
         found = client.findings(
             statuses=[s.value for s in status] if status else (_ALL if every else ()),
@@ -71,20 +97,28 @@ def findings(
 def finding(
     fingerprint: FingerprintArgument,
     format_: Annotated[
-        Format, typer.Option("--format", "-f", help="How to write the finding.")
-    ] = Format.MARKDOWN,
+        FindingFormat,
+        typer.Option(
+            "--format",
+            "-f",
+            help="How to write the finding; as a task for a coding agent: prompt.",
+        ),
+    ] = FindingFormat.MARKDOWN,
     endpoint: EndpointOption = None,
     config: ConfigOption = None,
 ) -> None:
     """One finding with its evidence and what to do about it."""
-    from halo_otel.reports import contract, markdown
+    from halo_otel.reports import contract, markdown, prompt
 
     with connect(endpoint, config) as client:
         found = (client.finding(_whole(client, fingerprint)),)
-    if format_ is Format.JSON:
-        write(contract.render_findings(found) + "\n", None)
-    else:
-        write_markdown(markdown.render_findings(found), None)
+    match format_:
+        case FindingFormat.JSON:
+            write(contract.render_findings(found) + "\n", None)
+        case FindingFormat.MARKDOWN:
+            write_markdown(markdown.render_findings(found), None)
+        case FindingFormat.PROMPT:
+            write(prompt.render_findings(found), None)
 
 
 def mute(
@@ -136,7 +170,7 @@ def watch(
 def _nanoseconds(duration: str) -> int:
     from pydantic import TypeAdapter, ValidationError
 
-    from halo_otel.config.sections import Duration
+    from halo_otel.config.section import Duration
 
     try:
         seconds: float = TypeAdapter(Duration).validate_python(duration)
@@ -175,3 +209,33 @@ def _table(found: tuple[Finding, ...]) -> None:
             for f in found
         ],
     )
+
+
+def _dropped(claims: "tuple[DroppedClaim, ...]", format_: TableFormat, out: Path | None) -> None:
+    from halo_otel.reports import dropped
+    from halo_otel.reports.words import about
+
+    match format_:
+        case TableFormat.JSON:
+            write(dropped.as_json(claims) + "\n", out)
+        case TableFormat.MARKDOWN:
+            write_markdown(dropped.as_markdown(claims), out)
+        case TableFormat.TABLE if not claims:
+            print(dropped.NONE)
+        case TableFormat.TABLE:
+            columns = ("time", "reason", "claim", "why it did not hold", "about", "group", "model")
+            write_table(
+                columns,
+                [
+                    (
+                        moment(claim.at_ns),
+                        safe(claim.reason),
+                        safe(claim.statement or dropped.UNREAD),
+                        safe(claim.why),
+                        safe(about(claim.subject)),
+                        safe(claim.cluster or ""),
+                        safe(claim.asked),
+                    )
+                    for claim in claims
+                ],
+            )

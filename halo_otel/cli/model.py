@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_otel.cli.live import Live
 from halo_otel.cli.terminal import note
 from halo_otel.errors import BadRequest, ConfigError, HaloError
 
 if TYPE_CHECKING:
     from halo_otel.config.sections import Config
-    from halo_otel.importers.files import OnBad
     from halo_otel.model.report import Report
-    from halo_otel.recursion.checking import Accepted
-    from halo_otel.service.offline import OnProgress
+    from halo_otel.recursion.claims.checking import Accepted
+    from halo_otel.service.reasoning import Analysed
 
 _PANEL = "Model"
 
@@ -54,6 +54,37 @@ MaxOutputTokensOption = Annotated[
 ]
 TemperatureOption = Annotated[float | None, _option("--temperature", help_="Sent as it is.")]
 ReasoningEffortOption = Annotated[str | None, _option("--reasoning-effort", help_="Sent as it is.")]
+TelemetryOption = Annotated[
+    bool,
+    _option(
+        "--telemetry",
+        help_="Write the model's own work as OpenInference spans to ./halo-telemetry-TIME.jsonl, or"
+        " where $HALO_TELEMETRY_PATH says.",
+    ),
+]
+TelemetryToOption = Annotated[
+    str | None,
+    _option(
+        "--telemetry-to",
+        metavar="FILE|URL",
+        help_="The same to this file (OTLP JSON lines), or this OTLP/gRPC receiver (llm.telemetry).",
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    _option(
+        "--dry-run",
+        help_="Ask no model, and report nothing: show what would be sent, and what it may cost.",
+    ),
+]
+CodeOption = Annotated[
+    Path | None,
+    _option(
+        "--code",
+        metavar="DIRECTORY",
+        help_="The agents' source code, for the model to read and cite (llm.code).",
+    ),
+]
 RefusalRetriesOption = Annotated[
     int | None,
     _option("--refusal-retries", help_="How often a model that declines is asked to go on."),
@@ -73,83 +104,73 @@ def headers_of(given: list[str] | None) -> dict[str, str] | None:
 
 def with_model(config: "Config", **given: object) -> "Config":
     """`config` with what was given on the command line in its section `llm`. Raises ConfigError."""
-    told = {name: value for name, value in given.items() if value is not None}
-    if not told:
-        return config
-    from pydantic import ValidationError
+    from halo_otel.config.given import with_llm
 
-    from halo_otel.config.sections import Llm
-
-    try:
-        llm = Llm.model_validate({**config.llm.model_dump(), **told})
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"llm.{where}: {first['msg']}: change the option or the file") from error
-    return config.model_copy(update={"llm": llm})
+    return with_llm(config, given, "change the option or the file")
 
 
-def check_prompt(config: "Config", prompt: str | None, *, has_baseline: bool) -> None:
-    """Raises BadRequest for a question that nobody could answer."""
-    if prompt is None:
-        return
-    if config.llm.model is None:
-        raise BadRequest("--prompt: there is no model to ask: give --model, or set llm.model")
-    if has_baseline:
-        raise BadRequest("--prompt: not together with --baseline: ask in a run of its own")
+def check_model(config: "Config", prompt: str | None, *, dry_run: bool, has_baseline: bool) -> None:
+    """Raises BadRequest for what no model could do."""
+    for option, is_given in (("--prompt", prompt is not None), ("--dry-run", dry_run)):
+        if not is_given:
+            continue
+        if config.llm.model is None:
+            raise BadRequest(f"{option}: there is no model to ask: give --model, or set llm.model")
+        if has_baseline:
+            raise BadRequest(f"{option}: not together with --baseline: ask in a run of its own")
+
+
+def telemetry_of(flag: bool, to: str | None) -> str | None:
+    """Where the spans go: `to`, or with HALO's flag alone a file where HALO puts its own."""
+    if to is not None or not flag:
+        return to
+    from halo_otel.clock import SystemClock
+    from halo_otel.service.tracing import unnamed_file
+
+    return unnamed_file(SystemClock().now_ns())
 
 
 def reasoned(
-    paths: Sequence[Path],
-    config: "Config",
-    on_progress: "OnProgress",
-    on_bad: "OnBad",
-    prompt: str | None,
-    *,
-    quiet: bool,
+    files: "Analysed", config: "Config", prompt: str | None, *, quiet: bool
 ) -> "tuple[Report, Sequence[Accepted]]":
-    """The report with what the model adds, and its answer to `prompt`.
+    """The report with what the model adds, and its answer to `prompt`; told live unless `quiet`.
 
     An endpoint that fails costs the report nothing but the model's part, of which it is told; a question
     that could not be asked is an error.
     """
-    from halo_otel.service.offline import analyze_files
-    from halo_otel.service.reasoning import deepen_files
+    import asyncio
+
+    from halo_otel.service.reasoning import deepened
 
     try:
-        deepened = deepen_files(paths, config, on_progress, on_bad, prompt)
+        came = asyncio.run(deepened(files, config, prompt, None if quiet else Live()))
     except ConfigError:
         raise
     except HaloError as error:
         if prompt is not None:
             raise
         note(f"without the model: {error}")
-        report = analyze_files(
-            paths, config.analysis, on_progress, lambda bad: None, window=config.window
-        )
-        return report, ()
+        return files.report, ()
     if not quiet:
-        usage = deepened.report.usage
+        usage = came.report.usage
         note(
             f"the model: {usage.model_calls} requests, {usage.input_tokens:,} tokens in,"
             f" {usage.output_tokens:,} out, {usage.cost:.4f} USD;"
             f" {usage.claims_dropped} of {usage.claims_checked} claims did not hold"
         )
-        for what, why in deepened.unfinished:
+        for what, why in came.unfinished:
             note(f"the model did not finish {what}: {why}")
-    return deepened.report, deepened.answer
+    return came.report, came.answer
 
 
 def tell_answer(prompt: str, answer: "Sequence[Accepted]") -> None:
     """The answer beside the report, on standard error: programs read the report."""
-    from halo_otel.recursion.telling import explained
+    from halo_otel.service.answer import NOTHING, answer_lines
 
     note(f"question: {prompt}")
     if not answer:
-        note("  nothing that holds could be said")
-    for one in answer:
-        spans = " ".join(f"{c.trace_id}/{c.span_id}" for c in one.verified.claim.spans)
-        told = explained(one)
-        note(f"  {told.statement} [{spans}]")
-        if told.recommendation:
-            note(f"    {told.recommendation}")
+        note(f"  {NOTHING}")
+    for statement, recommendation, spans in answer_lines(answer):
+        note(f"  {statement} [{spans}]")
+        if recommendation:
+            note(f"    {recommendation}")

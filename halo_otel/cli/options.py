@@ -9,7 +9,8 @@ import typer
 from halo_otel.errors import ConfigError
 
 if TYPE_CHECKING:  # both cost import time; `--help` needs neither
-    from halo_otel.config.sections import Config
+    from halo_otel.config.sections import Config, Control
+    from halo_otel.config.transport import ServerTls
     from halo_otel.control.client import ControlClient
 
 
@@ -59,12 +60,43 @@ def load(file: Path | None) -> "Config":
 
 
 def connect(endpoint: str | None, config: Path | None) -> "ControlClient":
-    """A client of the running service, not yet entered."""
-    from halo_otel.control.client import ControlClient
+    """A client of the running service, not yet entered; `control` in the configuration says how to speak.
 
+    What is not said there is as for the service of this very configuration, unless `endpoint` names
+    another one: nobody else is sent its token. Raises ConfigError.
+    """
+    from halo_otel.config.transport import Auth, ServerTls
+    from halo_otel.control.client import ControlClient
+    from halo_otel.receiver.tokens import read_tokens
+
+    settings = load(config)
+    server, control = settings.receivers.otlp.protocols.grpc, settings.control
     if endpoint is None:
-        return ControlClient(load(config).receivers.otlp.protocols.grpc.endpoint)
-    return ControlClient(endpoint_given(endpoint))
+        where, auth, tls = server.endpoint, server.auth, server.tls
+    else:
+        where, auth, tls = endpoint_given(endpoint), Auth(), ServerTls()
+    file = control.token_file or auth.tokens_file
+    token = read_tokens(file, "control.token_file")[0].decode("ascii") if file else None
+    speaks_tls = _speaks_tls(control, tls, where)
+    # Without a CA of its own the service's certificate is trusted as it lies there.
+    client_tls = control.tls.model_copy(update={"ca_file": control.tls.ca_file or tls.cert_file})
+    return ControlClient(where, tls=client_tls if speaks_tls else None, token=token)
+
+
+def _speaks_tls(control: "Control", server: "ServerTls", where: str) -> bool:
+    from halo_otel.config.reach import is_local
+    from halo_otel.control.client import reachable
+
+    if control.tls.insecure is not None:
+        return not control.tls.insecure
+    if control.tls.ca_file or control.tls.cert_file or server.cert_file:
+        return True
+    if control.token_file and not is_local(reachable(where)):
+        raise ConfigError(
+            f"control.tls.insecure: a token would go to {where}: say false for TLS, or true for plain"
+            " text"
+        )
+    return False
 
 
 def endpoint_given(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from halo_otel.config import re2, reach
 from halo_otel.config.complaints import near
 from halo_otel.config.keys import duration, size
 from halo_otel.config.prices import read_prices
@@ -28,6 +29,7 @@ def problems(config: Config) -> list[str]:
     """Every contradiction in `config`, as `key: what is wrong and the cure`."""
     return [
         *_endpoints(config),
+        *reach.problems(config),
         *_exporter(config.exporters.otlp),
         *_llm(config.llm),
         *_registry(config.registry),
@@ -35,6 +37,7 @@ def problems(config: Config) -> list[str]:
         *_times(config),
         *_prices(config.window.prices_file),
         *_detectors(config.analysis.detectors),
+        *re2.problems("redaction.custom", config.redaction.custom),
     ]
 
 
@@ -79,8 +82,6 @@ def _exporter(exporter: OtlpExporter) -> Iterator[str]:
                 f"exporters.otlp.headers: the value of {key!r} has characters that a header cannot"
                 " carry: use printable ASCII"
             )
-    if exporter.tls.ca_file and not exporter.tls.insecure:
-        yield from _certificate(exporter.tls.ca_file)
 
 
 def _llm(llm: Llm) -> Iterator[str]:
@@ -94,20 +95,10 @@ def _llm(llm: Llm) -> Iterator[str]:
             yield f"llm.headers: {key!r} is not a header's name: use letters, digits, _ . -"
         elif not _HEADER_VALUE.fullmatch(value):
             yield f"llm.headers: the value of {key!r} is not printable ASCII"
+    if llm.code is not None and llm.payloads == "none":
+        yield "llm.code: with llm.payloads none no code may leave: unset one of them"
     if llm.api_key and not _HEADER_VALUE.fullmatch(llm.api_key):
         yield "llm.api_key: is not printable ASCII: is it the key?"
-
-
-def _certificate(file: Path) -> Iterator[str]:
-    import ssl  # costs start time and is rarely needed
-
-    name = "exporters.otlp.tls.ca_file"
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    except ssl.SSLError:
-        yield f"{name}: {file} holds no certificate in PEM: name a file that does"
-    except OSError as error:
-        yield f"{name}: cannot read {file} ({error.strerror}): name a readable PEM file"
 
 
 def _registry(registry: Registry) -> Iterator[str]:

@@ -53,15 +53,15 @@ def _key_at(path: tuple[str, ...]) -> Key | None:
 
 
 def _near_key(path: tuple[str, ...]) -> str:
-    """The cure for an unknown key: one like it here, one of its name elsewhere, or all there are."""
+    """The cure for an unknown key: one of its name elsewhere, one like it here, or all there are."""
     above, name = path[:-1], path[-1]
     here = {key.path[len(above)]: None for key in KEYS if key.path[: len(above)] == above}
     if of := _key_at(above):
         here = dict.fromkeys(of.members)
-    close = difflib.get_close_matches(name, here, n=1)
-    if close:
-        return f"; did you mean {'.'.join((*above, close[0]))}?"
     elsewhere = [key.name for key in KEYS if key.path[-1] == name]
     if len(elsewhere) == 1:
         return f"; did you mean {elsewhere[0]}?"
+    close = difflib.get_close_matches(name, here, n=1)
+    if close:
+        return f"; did you mean {'.'.join((*above, close[0]))}?"
     return f"; here belong {', '.join(here)}"

@@ -8,7 +8,8 @@ from typing import Final, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic.fields import FieldInfo
 
-from halo_otel.config.sections import Config, Duration, Section, Size
+from halo_otel.config.section import Duration, Section, Size
+from halo_otel.config.sections import Config
 
 PREFIX: Final = "HALO_"
 Kind = Literal["duration", "size", "path", "mapping", "plain"]
@@ -92,6 +93,8 @@ class Key:
             return None
         if isinstance(value, bool):
             return str(value).lower()
+        if isinstance(value, tuple):
+            return ", ".join(value) or "none"
         if self.kind == "duration" and isinstance(value, int | float):
             return duration(value)
         if self.kind == "size" and isinstance(value, int):

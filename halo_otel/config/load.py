@@ -20,8 +20,9 @@ from halo_otel.config.sections import Config
 from halo_otel.errors import ConfigError
 
 CONFIG_VARIABLE: Final = "HALO_CONFIG"
-# Variables with our prefix that are not keys: the file itself, the cache of `make collector`, and
-# what the files in `collector-config/` read.
+TELEMETRY_VARIABLE: Final = "HALO_TELEMETRY_PATH"
+# Variables with our prefix that are not keys: the file itself, the cache of `make collector`, what
+# the files in `collector-config/` read, and HALO's own name for the file of `--telemetry`.
 OTHER_VARIABLES: Final = frozenset(
     {
         CONFIG_VARIABLE,
@@ -30,6 +31,7 @@ OTHER_VARIABLES: Final = frozenset(
         "HALO_FINDINGS_DIRECTORY",
         "HALO_HTTP_ENDPOINT",
         "HALO_QUEUE_DIRECTORY",
+        TELEMETRY_VARIABLE,
     }
 )
 # Kubernetes sets these for every Service in the namespace, so also for one whose name starts with
@@ -54,6 +56,11 @@ def load_from_environment(path: Path | None) -> Config:
 def variable(name: str) -> str:
     """A variable that another tool defines, such as its API key; `""` if it is not set."""
     return os.environ.get(name, "")
+
+
+def preset_variable(name: str, value: str) -> None:
+    """Set a variable that a library reads, unless somebody has set it."""
+    os.environ.setdefault(name, value)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

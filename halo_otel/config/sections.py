@@ -1,49 +1,16 @@
 """The sections of the configuration. Names mirror the OpenTelemetry Collector's."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_UNIT_BYTES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-
-
-def _seconds(value: object) -> object:
-    """`"1h30m"` as seconds; numbers pass through as seconds."""
-    if not isinstance(value, str):
-        return value
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value)
-    if not parts or "".join(n + u for n, u in parts) != value.strip():
-        raise ValueError(f"{value!r} is not a duration: write it like 30s, 5m, 1h30m or 7d")
-    return sum(float(n) * _UNIT_S[u] for n, u in parts)
-
-
-def _bytes(value: object) -> object:
-    """`"64MiB"` as a number of bytes; numbers pass through."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d+)\s*(KiB|MiB|GiB|)", value.strip())
-    if not match:
-        raise ValueError(f"{value!r} is not a size: write it like 512MiB, 2GiB or 1048576")
-    return int(match[1]) * _UNIT_BYTES[match[2]]
-
-
-Duration = Annotated[float, BeforeValidator(_seconds)]  # seconds; written 30s, 5m, 1h
-Size = Annotated[int, BeforeValidator(_bytes)]  # bytes; written 64MiB, 2GiB
-
+from halo_otel.config.redaction import Redaction
+from halo_otel.config.section import Duration, Section, Size
+from halo_otel.config.transport import ClientTls, HttpListener, Listener
 
 Keep: TypeAlias = Literal["agents", "all"]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values never change after the start."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
-    )
 
 
 class Storage(Section):
@@ -56,9 +23,16 @@ class Keepalive(Section):
     min_time: Duration = Field(
         10, gt=0, description="shortest ping interval a client may use without being cut off"
     )
+    time: Duration = Field(
+        60, ge=1, description="quiet time after which a client is asked whether it is still there"
+    )
+    timeout: Duration = Field(20, gt=0, description="time it may take to answer that")
+    max_connection_idle: Duration = Field(
+        600, ge=1, description="time a connection is kept without a request"
+    )
 
 
-class Grpc(Section):
+class Grpc(Listener):
     endpoint: str = Field("localhost:14317", description="address of OTLP/gRPC and the control API")
     max_recv_msg_size_mib: int = Field(
         64, ge=1, le=1024, description="largest request in MiB, also after decompression"
@@ -69,7 +43,7 @@ class Grpc(Section):
     keepalive: Keepalive = Keepalive()
 
 
-class Http(Section):
+class Http(HttpListener):
     endpoint: str = Field("localhost:14318", description="address of OTLP/HTTP")
     max_request_body_size: Size = Field(
         64 << 20, ge=1 << 10, description="largest body, also after decompression"
@@ -127,6 +101,23 @@ class Window(Section):
     )
     memory_limit: Size = Field(1 << 30, ge=64 << 20, description="memory DuckDB may use")
     threads: int = Field(2, ge=1, description="threads DuckDB may use")
+    stall_timeout: Duration = Field(
+        300,
+        ge=1,
+        description="after so long without a request stored, though some wait, the engine is killed"
+        " and started again",
+    )
+    quarantine_bytes: Size = Field(
+        256 << 20,
+        ge=0,
+        description="bytes of requests that cannot be stored, kept in <window.directory>/quarantine;"
+        " above it later ones are only counted",
+    )
+    on_damage: Literal["set_aside", "stop"] = Field(
+        "set_aside",
+        description="a window's file that cannot be read: move it to <window.directory>/damaged and"
+        " go on, or stop",
+    )
 
 
 class EarlyTrigger(Section):
@@ -200,9 +191,8 @@ class Registry(Section):
     )
 
 
-class ExporterTls(Section):
+class ExporterTls(ClientTls):
     insecure: bool = Field(True, description="plain text, as to a Collector on the same host")
-    ca_file: Path | None = Field(None, description="CA certificate the Collector's is checked by")
 
 
 class OtlpExporter(Section):
@@ -314,6 +304,9 @@ class Llm(Section):
     parallelism: int = Field(4, ge=1, le=256, description="requests in flight at once")
     max_depth: int = Field(4, ge=0, le=16, description="questions below questions")
     max_turns: int = Field(6, ge=1, le=100, description="requests of one conversation")
+    map_groups: int = Field(
+        1000, ge=1, le=10_000, description="groups that one call of `map` asks about at most"
+    )
     max_output_tokens: int = Field(4096, ge=16, description="tokens of one answer")
     temperature: float | None = Field(
         None, ge=0, le=2, description="unset: the endpoint's own default"
@@ -326,11 +319,29 @@ class Llm(Section):
         description="what texts from traces leave: with credentials and personal data masked, none"
         " at all (only names, counts and hashes), or as they are",
     )
+    code: Path | None = Field(
+        None,
+        description="the agents' source code: a directory that the model may read and cite",
+    )
     sent_bytes: Size = Field(
         64 << 20,
         ge=1 << 12,
         description="size of <storage.directory>/llm/sent.jsonl, the record of every request that"
         " left, at which the older half of it is let go",
+    )
+    telemetry: str | None = Field(
+        None,
+        min_length=1,
+        description="where the tier's own work is told as OpenInference spans: a file for OTLP JSON"
+        " lines, or http(s)://host:port of an OTLP/gRPC receiver",
+    )
+    telemetry_bytes: Size = Field(
+        64 << 20, ge=1 << 16, description="as llm.sent_bytes, of a file that llm.telemetry names"
+    )
+    dropped_claims: int = Field(
+        1000,
+        ge=0,
+        description="claims that did not hold and are kept for `findings --dropped`; the newest",
     )
     prices: dict[str, Price] = Field(
         {},
@@ -340,8 +351,25 @@ class Llm(Section):
     budget: Spending = Spending()
 
 
-class Web(Section):
+class Web(HttpListener):
     endpoint: str = Field("localhost:14319", description="address of /healthz, /readyz, /metrics")
+
+
+class ControlTls(ClientTls):
+    insecure: bool | None = Field(
+        None, description="plain text; default: unless this section or the gRPC server's says TLS"
+    )
+
+
+class Control(Section):
+    """How the commands (`findings`, `report`, …) reach the service."""
+
+    token_file: Path | None = Field(
+        None,
+        description="file whose first token they send; default:"
+        " receivers.otlp.protocols.grpc.auth.tokens_file",
+    )
+    tls: ControlTls = ControlTls()
 
 
 class Telemetry(Section):
@@ -365,7 +393,9 @@ class Config(Section):
     exporters: Exporters = Exporters()
     emit: Emit = Emit()
     llm: Llm = Llm()
+    redaction: Redaction = Redaction()
     web: Web = Web()
+    control: Control = Control()
     telemetry: Telemetry = Telemetry()
 
     @property
@@ -383,6 +413,10 @@ class Config(Section):
     @property
     def llm_memory_file(self) -> Path:
         return self.storage.directory / "llm" / "answers.jsonl"
+
+    @property
+    def redaction_key_file(self) -> Path:
+        return self.redaction.key_file or self.storage.directory / "redaction.key"
 
     @property
     def registry_url(self) -> str:

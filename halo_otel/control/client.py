@@ -9,13 +9,15 @@ import grpc
 
 from halo_otel._pb.halo.v1 import control_pb2 as pb
 from halo_otel._pb.halo.v1 import control_pb2_grpc
+from halo_otel.config.transport import ClientTls
 from halo_otel.control import convert
 from halo_otel.control.sources import ServiceStatus, TraceSummary
 from halo_otel.errors import BadRequest, ConfigError, HaloError, NotFound, Unreachable
-from halo_otel.findings.values import Transition
+from halo_otel.findings.values import DroppedClaim, Transition
 from halo_otel.model.finding import Finding
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
+from halo_otel.tls import channel_credentials, name_options
 from halo_otel.window import WindowInfo
 
 ANSWER_TIMEOUT_S: Final = 30.0
@@ -32,17 +34,28 @@ class ControlClient:
     for what can never succeed and ConfigError when something other than halo-otel answers.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(
+        self, endpoint: str, *, tls: ClientTls | None = None, token: str | None = None
+    ) -> None:
+        """`tls`: how to speak TLS, None for plain text; `token`: a bearer token of the service's."""
         self._endpoint = endpoint
+        self._tls = tls
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._channel: grpc.Channel | None = None
         self._control: Any = None
 
     def __enter__(self) -> "ControlClient":
-        options = [
+        options: list[tuple[str, int | str]] = [
             ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
             ("grpc.enable_http_proxy", 0),
         ]
-        self._channel = grpc.insecure_channel(reachable(self._endpoint), options=options)
+        where = reachable(self._endpoint)
+        if self._tls is None:
+            self._channel = grpc.insecure_channel(where, options=options)
+        else:
+            secrets = channel_credentials(self._tls, "control.tls")
+            options += name_options(self._tls)
+            self._channel = grpc.secure_channel(where, secrets, options=options)
         self._control = control_pb2_grpc.ControlStub(self._channel)
         return self
 
@@ -76,6 +89,12 @@ class ControlClient:
         )
         answer = self._ask(self._control.ListFindings, request)
         return tuple(map(convert.finding_from_proto, answer.findings))
+
+    def dropped_claims(self, limit: int = 0) -> tuple[DroppedClaim, ...]:
+        """What models said that did not hold, newest first."""
+        request = pb.ListDroppedClaimsRequest(limit=limit)
+        answer = self._ask(self._control.ListDroppedClaims, request)
+        return tuple(map(convert.dropped_from_proto, answer.claims))
 
     def finding(self, fingerprint: str) -> Finding:
         """One finding."""
@@ -129,7 +148,8 @@ class ControlClient:
     def watch(self, after_sequence: int | None = None) -> Iterator[tuple[Transition, Finding]]:
         """Transitions after a sequence number, or from now on; ends with `Unreachable`."""
         with self._errors():
-            for message in self._control.Watch(pb.WatchRequest(after_sequence=after_sequence)):
+            request = pb.WatchRequest(after_sequence=after_sequence)
+            for message in self._control.Watch(request, metadata=self._metadata):
                 yield convert.transition_from_proto(message)
         raise Unreachable(_stopped(self._endpoint))
 
@@ -137,7 +157,7 @@ class ControlClient:
         self, method: Callable[..., Any], request: object, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> Any:
         with self._errors():
-            return method(request, timeout=timeout_s)
+            return method(request, timeout=timeout_s, metadata=self._metadata)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -163,6 +183,20 @@ def _error(endpoint: str, error: Any) -> HaloError:
         case grpc.StatusCode.UNIMPLEMENTED:
             return ConfigError(
                 f"what answers at {endpoint} is not halo-otel: give its address with --endpoint"
+            )
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return ConfigError(
+                f"{endpoint} does not let us in: name a file with one of its tokens as"
+                " control.token_file"
+            )
+        case grpc.StatusCode.UNAVAILABLE if "handshake" in details.lower():
+            return ConfigError(
+                f"{endpoint}: no TLS handshake ({details}): see control.tls in the configuration"
+            )
+        case grpc.StatusCode.UNAVAILABLE if "connect" in details and "Socket closed" in details:
+            return Unreachable(
+                f"{endpoint} ended the connection before a word was said: does it speak TLS, or ask for a"
+                " certificate? See control.tls in the configuration"
             )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return Unreachable(f"no answer from {endpoint} in time: try again, or see its log")

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from halo_otel._pb.halo.v1 import control_pb2 as pb
 from halo_otel.clock import NS_PER_S
 from halo_otel.control.sources import ServiceStatus, TraceSummary
-from halo_otel.findings.values import Transition
+from halo_otel.findings.values import DroppedClaim, Transition
 from halo_otel.model.facts import SpanKind
 from halo_otel.model.finding import (
     Effect,
@@ -42,21 +42,15 @@ def nanoseconds(time: Timestamp) -> int:
 
 
 def finding_to_proto(finding: Finding) -> pb.Finding:
-    """A finding without the Resources of its evidence."""
-    subject, cause = finding.subject, finding.root_cause
+    """A finding without the Resources of its evidence; what a model says of it stands in its texts."""
+    cause = finding.root_cause
     return pb.Finding(
         fingerprint=finding.fingerprint,
         detector=finding.detector,
         category=finding.category,
         title=finding.title,
-        summary=finding.summary,
-        subject=pb.Subject(
-            service=subject.service,
-            agent=subject.agent,
-            tool=subject.tool,
-            model=subject.model,
-            attributes=dict(subject.attributes),
-        ),
+        summary=finding.full_summary,
+        subject=_subject_to_proto(finding.subject),
         severity=finding.severity.value,
         confidence=finding.confidence,
         status=finding.status.value,
@@ -71,7 +65,7 @@ def finding_to_proto(finding: Finding) -> pb.Finding:
         traces=finding.traces,
         evidence=[_evidence_to_proto(evidence) for evidence in finding.evidence],
         root_cause=_cause_to_proto(cause) if cause else None,
-        recommendation=finding.recommendation,
+        recommendation=finding.full_recommendation,
         tier=finding.tier,
         first_seen=timestamp(finding.first_seen_ns),
         last_seen=timestamp(finding.last_seen_ns),
@@ -111,6 +105,42 @@ def finding_from_proto(message: pb.Finding) -> Finding:
         first_seen_ns=nanoseconds(message.first_seen),
         last_seen_ns=nanoseconds(message.last_seen),
         windows_seen=message.windows_seen,
+    )
+
+
+def dropped_to_proto(claim: DroppedClaim) -> pb.DroppedClaim:
+    """A claim that did not hold."""
+    return pb.DroppedClaim(
+        time=timestamp(claim.at_ns),
+        reason=claim.reason,
+        why=claim.why,
+        statement=claim.statement,
+        subject=_subject_to_proto(claim.subject),
+        cluster=claim.cluster,
+        asked=claim.asked,
+    )
+
+
+def dropped_from_proto(message: pb.DroppedClaim) -> DroppedClaim:
+    """The claim a message holds."""
+    return DroppedClaim(
+        at_ns=nanoseconds(message.time),
+        reason=message.reason,
+        why=message.why,
+        statement=message.statement,
+        subject=_subject_from_proto(message.subject),
+        cluster=message.cluster if message.HasField("cluster") else None,
+        asked=message.asked,
+    )
+
+
+def _subject_to_proto(subject: Subject) -> pb.Subject:
+    return pb.Subject(
+        service=subject.service,
+        agent=subject.agent,
+        tool=subject.tool,
+        model=subject.model,
+        attributes=dict(subject.attributes),
     )
 
 

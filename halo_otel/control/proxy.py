@@ -102,10 +102,13 @@ def pass_through(target: str) -> PassThrough:
 def _carried(context: Context) -> dict[str, Any]:
     """Deadline and metadata of the caller, for the call behind it.
 
-    `user-agent` and `grpc-…` belong to the connection and are set anew by gRPC.
+    `user-agent` and `grpc-…` belong to the connection and are set anew by gRPC; a token was meant for
+    this door.
     """
     given: Any = context.invocation_metadata() or ()
     metadata = tuple(
-        (key, value) for key, value in given if key != "user-agent" and not key.startswith("grpc-")
+        (key, value)
+        for key, value in given
+        if key not in ("authorization", "user-agent") and not key.startswith("grpc-")
     )
     return {"timeout": context.time_remaining(), "metadata": metadata}

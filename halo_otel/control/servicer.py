@@ -45,6 +45,13 @@ class Servicer:
             found = await self._call(self._sources.registry.findings, _query(request))
             return pb.ListFindingsResponse(findings=map(convert.finding_to_proto, found))
 
+    async def ListDroppedClaims(
+        self, request: pb.ListDroppedClaimsRequest, context: Context
+    ) -> pb.ListDroppedClaimsResponse:
+        async with answering(context):
+            found = await self._call(self._sources.registry.dropped_claims, _limit(request.limit))
+            return pb.ListDroppedClaimsResponse(claims=map(convert.dropped_to_proto, found))
+
     async def GetFinding(self, request: pb.GetFindingRequest, context: Context) -> pb.Finding:
         async with answering(context):
             return convert.finding_to_proto(await self._finding(request.fingerprint))

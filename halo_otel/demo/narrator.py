@@ -85,7 +85,7 @@ class Narrator:
             f"   {finding.category}, {finding.status.value} since {since}, confidence "
             f"{finding.confidence:.2f}: {share(finding.impact)}; {waste(finding.impact)}"
         )
-        self._line(f"   do: {finding.recommendation}")
+        self._line(f"   do: {finding.full_recommendation}")
         spans = {(one.trace_id, one.span_id) for one in finding.evidence}
         self._line(
             f"   evidence: {len(spans)} spans in {len({trace for trace, _ in spans})} traces, first",

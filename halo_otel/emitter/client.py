@@ -6,9 +6,9 @@ delivered), sleep between attempts of their own, and take headers and certificat
 environment. The protocol itself is one call.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
@@ -24,9 +24,12 @@ from halo_otel.config.sections import OtlpExporter
 from halo_otel.emitter.encode import request
 from halo_otel.errors import BadRequest, ConfigError
 from halo_otel.findings import SignalKind
+from halo_otel.redact.redactor import Redactor
+from halo_otel.tls import channel_credentials, name_options
 
 _STUBS: Final = {SignalKind.LOG: LogsServiceStub, SignalKind.SPAN: TraceServiceStub}
 _REJECTED: Final = {SignalKind.LOG: "rejected_log_records", SignalKind.SPAN: "rejected_spans"}
+TLS_KEY: Final = "exporters.otlp.tls"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _WHY_CHARS_MAX: Final = 200
 
@@ -82,12 +85,13 @@ Answer: TypeAlias = Delivered | Delayed | Refused
 class Client:
     """A channel to the Collector. Async context manager; safe to leave twice and unentered."""
 
-    def __init__(self, config: OtlpExporter) -> None:
+    def __init__(self, config: OtlpExporter, redact: Redactor | None = None) -> None:
         self._config = config
+        self._redact = redact
         self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> "Client":
-        self._channel = self._connect()
+        self._channel = await self._connect()
         return self
 
     async def __aexit__(
@@ -104,7 +108,7 @@ class Client:
         """Send one batch of OTLP/JSON `payloads`; returns within `exporters.otlp.timeout`."""
         assert self._channel is not None, "enter the context first"
         try:
-            message = request(kind, payloads)
+            message = await asyncio.to_thread(request, kind, payloads, self._redact)
         except BadRequest as error:
             return Refused(why=_printable(str(error)))
         token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
@@ -116,7 +120,10 @@ class Client:
             )
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
-                await self._reconnect()
+                try:
+                    await self._reconnect()
+                except ConfigError as trouble:  # a rotation that is not complete yet
+                    return Delayed(why=_printable(str(trouble)))
             return _meaning(error)
         finally:
             detach(token)
@@ -125,16 +132,20 @@ class Client:
         return Delivered(rejected=rejected, why=_printable(partial.error_message))
 
     async def _reconnect(self) -> None:
-        """A fresh channel connects at once, where the old one waits for up to two minutes."""
-        if self._channel is not None:
-            await self._channel.close(None)
-            self._channel = self._connect()
+        """A fresh channel connects at once, where the old one waits for up to two minutes.
 
-    def _connect(self) -> grpc.aio.Channel:
-        options = channel_options(self._config)
-        if self._config.tls.insecure:
-            return grpc.aio.insecure_channel(self._config.endpoint, **options)
-        return grpc.aio.secure_channel(self._config.endpoint, credentials(self._config), **options)
+        It is also how rotated certificates are taken up. Raises ConfigError, and keeps the old one.
+        """
+        old, self._channel = self._channel, await self._connect()
+        if old is not None:
+            await old.close(None)
+
+    async def _connect(self) -> grpc.aio.Channel:
+        config, options = self._config, channel_options(self._config)
+        if config.tls.insecure:
+            return grpc.aio.insecure_channel(config.endpoint, **options)
+        secrets = await asyncio.to_thread(channel_credentials, config.tls, TLS_KEY)
+        return grpc.aio.secure_channel(config.endpoint, secrets, **options)
 
 
 def channel_options(config: OtlpExporter) -> dict[str, Any]:
@@ -144,6 +155,7 @@ def channel_options(config: OtlpExporter) -> dict[str, Any]:
         "options": (
             ("grpc.primary_user_agent", f"halo-otel/{__version__}"),
             ("grpc.use_local_subchannel_pool", 1),  # a new channel shares no backoff with the old
+            *name_options(config.tls),
         ),
         "compression": grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression,
     }
@@ -152,21 +164,6 @@ def channel_options(config: OtlpExporter) -> dict[str, Any]:
 def metadata(config: OtlpExporter) -> tuple[tuple[str, str], ...]:
     """The configured headers as gRPC metadata, whose keys are lowercase."""
     return tuple((key.lower(), value) for key, value in config.headers.items())
-
-
-def credentials(config: OtlpExporter) -> grpc.ChannelCredentials:
-    """TLS by the configured CA, or the system's; raises `ConfigError` for an unreadable file."""
-    return grpc.ssl_channel_credentials(_read(config.tls.ca_file) if config.tls.ca_file else None)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"exporters.otlp.tls.ca_file: cannot read {str(path)!r} ({error.strerror}): name a"
-            " readable PEM file"
-        ) from error
 
 
 def _meaning(error: grpc.aio.AioRpcError) -> Answer:

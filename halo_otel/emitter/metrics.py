@@ -13,9 +13,12 @@ import grpc
 
 from halo_otel import __version__
 from halo_otel.config.sections import OtlpExporter
-from halo_otel.emitter.client import channel_options, credentials, metadata
+from halo_otel.emitter.client import TLS_KEY, channel_options, metadata
+from halo_otel.errors import ConfigError
 from halo_otel.otlp import names
+from halo_otel.redact.redactor import Redactor
 from halo_otel.selfobs import GAUGES, HELP, Counters, Reading
+from halo_otel.tls import channel_credentials
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation
@@ -29,7 +32,7 @@ class Metrics:
     """Samples `read` and sends it. Async context manager; safe to leave twice and unentered.
 
     `read` returns the readings of all processes; it is called from another thread. Failed attempts
-    are counted in `counters`, the next sample replaces a lost one.
+    are counted in `counters`, the next sample replaces a lost one. What attributes say passes through `redact`.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class Metrics:
         *,
         interval_s: float,
         replica: str,
+        redact: Redactor | None = None,
     ) -> None:
         self._config = config
         self._read = read
         self._counters = counters
         self._interval_s = interval_s
         self._replica = replica
+        self._redact = redact
         self._provider: MeterProvider | None = None
 
     async def __aenter__(self) -> "Metrics":
@@ -101,11 +106,16 @@ class Metrics:
                 if reading.name == name:
                     totals[reading.attributes] = totals.get(reading.attributes, 0) + reading.value
             return [
-                Observation(_number(value), dict(attributes))
+                Observation(_number(value), self._told(attributes))
                 for attributes, value in totals.items()
             ]
 
         return observe
+
+    def _told(self, attributes: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        """An attribute may be a stranger's name of a service."""
+        text = (lambda value: value) if self._redact is None else self._redact.text
+        return {name: text(value) for name, value in attributes}
 
 
 def _exporter(config: OtlpExporter, counters: Counters) -> "MetricExporter":
@@ -119,28 +129,31 @@ def _exporter(config: OtlpExporter, counters: Counters) -> "MetricExporter":
     class Exporter(MetricExporter):
         def __init__(self) -> None:
             super().__init__()
-            options = channel_options(config)
-            self._channel = (
-                grpc.insecure_channel(config.endpoint, **options)
-                if config.tls.insecure
-                else grpc.secure_channel(config.endpoint, credentials(config), **options)
-            )
-            self._stub = MetricsServiceStub(self._channel)
+            self._channel = _channel(config)
 
         def export(
             self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_kwargs: Any
         ) -> MetricExportResult:
             try:
-                self._stub.Export(
+                MetricsServiceStub(self._channel).Export(
                     encode_metrics(metrics_data),
                     timeout=min(timeout_millis / 1000, config.timeout),
                     metadata=metadata(config),
                 )
             except grpc.RpcError:
                 counters.add("halo.emitter.failed_attempts", kind="metric")
+                self._reconnect()
                 return MetricExportResult.FAILURE
             counters.add("halo.emitter.sent_records", kind="metric")
             return MetricExportResult.SUCCESS
+
+        def _reconnect(self) -> None:
+            """As `Client` does, for certificates that were rotated."""
+            try:
+                old, self._channel = self._channel, _channel(config)
+            except ConfigError:
+                return  # the emitter of findings tells of it
+            old.close()
 
         def force_flush(self, timeout_millis: float = 10_000) -> bool:
             return True
@@ -149,6 +162,14 @@ def _exporter(config: OtlpExporter, counters: Counters) -> "MetricExporter":
             self._channel.close()
 
     return Exporter()
+
+
+def _channel(config: OtlpExporter) -> grpc.Channel:
+    options = channel_options(config)
+    if config.tls.insecure:
+        return grpc.insecure_channel(config.endpoint, **options)
+    secrets = channel_credentials(config.tls, TLS_KEY)
+    return grpc.secure_channel(config.endpoint, secrets, **options)
 
 
 def _unit(name: str) -> str:

@@ -24,6 +24,7 @@ from halo_otel.config.sections import OtlpExporter
 from halo_otel.emitter.client import Client, Delayed, Delivered, Refused
 from halo_otel.errors import Unreachable
 from halo_otel.findings import Pending, Registry, SignalKind
+from halo_otel.redact.redactor import Redactor
 from halo_otel.selfobs import Counters
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class _Pace:
 class Emitter:
     """Sends what the registry's outbox holds. Async context manager around its connection.
 
-    `random` spreads the retries of replicas; seeded in tests.
+    `random` spreads the retries of replicas; seeded in tests. The words of what is sent pass through `redact`.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class Emitter:
         clock: Clock,
         counters: Counters,
         random: Random,
+        redact: Redactor | None = None,
     ) -> None:
         self._registry = registry
         self._config = config
         self._clock = clock
         self._counters = counters
         self._random = random
-        self._client = Client(config)
+        self._client = Client(config, redact)
         self._paces = {kind: _Pace() for kind in _KINDS}
         self._registry_silent = False
         self._complained: set[tuple[SignalKind, str]] = set()

@@ -3,17 +3,19 @@
 One registry, SQLite by default or PostgreSQL by URL, one code path. Promises: one finding per
 fingerprint, across windows and replicas; a finding is resolved only when enough traces that could
 have shown it did not; whatever a run changes, including what is to be emitted, is committed in one
-transaction, so a crash neither forgets a finding nor tells it twice from here.
+transaction, so a crash neither forgets a finding nor tells it twice from here. A run of the model tier
+moves the life of nothing but what the model found, and what it spends all replicas account for together.
 
 `registry` is the door. `lifecycle` decides states, `emission` decides what is told and builds the
-OTLP/JSON, `outbox` keeps it until it is acknowledged, `store` owns the database, `migrations` its
-schema.
+OTLP/JSON, `outbox` keeps it until it is acknowledged, `account` books what the model tier spends,
+`dropped_claims` keeps what it said that did not hold, `store` owns the database, `migrations` its schema.
 """
 
 from halo_otel.findings.lifecycle import UNRESOLVED
 from halo_otel.findings.registry import Registry
 from halo_otel.findings.values import (
     Baseline,
+    DroppedClaim,
     Pending,
     Query,
     Run,
@@ -25,6 +27,7 @@ from halo_otel.findings.values import (
 __all__ = [
     "UNRESOLVED",
     "Baseline",
+    "DroppedClaim",
     "Pending",
     "Query",
     "Registry",

@@ -224,14 +224,14 @@ def _identity(finding: Finding) -> dict[str, str | int | float | bool]:
 def _claim(finding: Finding) -> dict[str, str | int | float | bool]:
     impact = finding.impact
     return {
-        names.FINDING_SUMMARY: cut(finding.summary, TEXT_BYTES_MAX),
+        names.FINDING_SUMMARY: cut(finding.full_summary, TEXT_BYTES_MAX),
         names.FINDING_PRIORITY: float(finding.priority),
         names.FINDING_TRACES_AFFECTED: impact.traces_affected,
         names.FINDING_TRACES_EXPOSED: impact.traces_exposed,
         names.FINDING_TOKENS_WASTED: impact.tokens_wasted,
         names.FINDING_COST_WASTED: float(impact.cost_wasted),
         names.FINDING_SECONDS_WASTED: float(impact.seconds_wasted),
-        names.FINDING_RECOMMENDATION: cut(finding.recommendation, TEXT_BYTES_MAX),
+        names.FINDING_RECOMMENDATION: cut(finding.full_recommendation, TEXT_BYTES_MAX),
     }
 
 

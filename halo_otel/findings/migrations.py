@@ -133,9 +133,41 @@ def m004_cells(connection: Connection) -> None:
     )
 
 
+def m005_model(connection: Connection) -> None:
+    """What the model tier said of findings, what it said that did not hold, what it spent."""
+    sequence = _SEQUENCE[connection.dialect.name]
+    for statement in (
+        "ALTER TABLE findings ADD COLUMN explanation TEXT",
+        f"""CREATE TABLE dropped_claims (
+            claim_id {sequence},
+            at_ns BIGINT NOT NULL,
+            reason TEXT NOT NULL,
+            why TEXT NOT NULL,
+            statement TEXT NOT NULL,
+            service TEXT,
+            agent TEXT,
+            tool TEXT,
+            model TEXT,
+            cluster TEXT,
+            asked TEXT NOT NULL
+        )""",
+        f"""CREATE TABLE bookings (
+            booking_id {sequence},
+            at_ns BIGINT NOT NULL,
+            input_tokens BIGINT NOT NULL,
+            output_tokens BIGINT NOT NULL,
+            cost_nano BIGINT NOT NULL,
+            calls BIGINT NOT NULL
+        )""",
+        "CREATE INDEX bookings_at ON bookings (at_ns)",
+    ):
+        connection.execute(sa.text(statement))
+
+
 MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
     m001_findings,
     m002_history,
     m003_outbox,
     m004_cells,
+    m005_model,
 )

@@ -10,13 +10,13 @@ from sqlalchemy.engine import Connection
 from halo_otel import __version__
 from halo_otel.clock import NS_PER_S
 from halo_otel.config.sections import Emit
-from halo_otel.findings import document, emission, history, lifecycle, rows
+from halo_otel.findings import document, emission, explanation, history, lifecycle, rows
 from halo_otel.findings.emission import TOLD, TOLD_ONCE, Message
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.tables import evidence, findings
 from halo_otel.findings.values import RunInfo, Transition
 from halo_otel.model.cell import Trend
-from halo_otel.model.finding import Evidence, Finding, Role, Status
+from halo_otel.model.finding import MODEL_TIER, Evidence, Explanation, Finding, Role, Status
 from halo_otel.model.report import Report
 from halo_otel.otlp import names
 
@@ -53,11 +53,33 @@ class Recording:
     ) -> list[Transition]:
         """Take in `report`; returns the steps it caused, in order."""
         self._trends = trends
+        self._put_run(report)
+        known = [self._reported(finding, exposed) for finding in report.findings]
+        self._unreported({finding.fingerprint for finding in report.findings}, exposed)
+        return self._concluded(report, known)
+
+    def deepen(self, report: Report, exposed: Exposed) -> list[Transition]:
+        """Take in what a model added to `report`; returns the steps of what the model itself found.
+
+        Of all other findings only the explanations are taken: their figures and their life were recorded
+        when they were found, and may be newer by now.
+        """
+        self._put_run(report)
+        known = [
+            self._reported(finding, exposed)
+            if finding.tier == MODEL_TIER
+            else self._explained(finding)
+            for finding in report.findings
+        ]
+        self._unreported({finding.fingerprint for finding in report.findings}, exposed)
+        return self._concluded(report, known)
+
+    def _put_run(self, report: Report) -> None:
         self._run_id = history.put_run(
             self._connection, self._replica, report, self._run, self._now_ns
         )
-        known = [self._reported(finding, exposed) for finding in report.findings]
-        self._unreported({finding.fingerprint for finding in report.findings}, exposed)
+
+    def _concluded(self, report: Report, known: Sequence[Finding]) -> list[Transition]:
         audible = [finding for finding in known if finding.status is not Status.MUTED]
         if report.window.settled or self._steps:
             self.messages.append(
@@ -91,6 +113,7 @@ class Recording:
         finding = replace(
             finding,
             status=state.status,
+            explanation=_standing(finding.explanation or rows.finding(row).explanation, state),
             first_seen_ns=min(row.first_seen_ns, self._first_ns(finding)),
             last_seen_ns=max(row.last_seen_ns, self._last_ns(finding))
             if fresh
@@ -109,6 +132,21 @@ class Recording:
         )
         self._tell_occurrences(finding)
         return finding
+
+    def _explained(self, finding: Finding) -> Finding:
+        """Keep the explanation of a finding that is recorded by now; returns it as it is known."""
+        row = rows.find(self._connection, finding.fingerprint)
+        if row is None:  # let go meanwhile
+            return finding
+        told = _standing(finding.explanation, rows.state(row))
+        if told is None:
+            return rows.finding(row)
+        rows.update(
+            self._connection, row.fingerprint, rows.state(row), explanation=explanation.dumps(told)
+        )
+        known = replace(rows.finding(row), explanation=told)
+        self._tell_occurrences(replace(known, evidence=finding.evidence))
+        return known
 
     def _born(self, finding: Finding) -> Finding:
         state = lifecycle.born(self._now_ns)
@@ -151,9 +189,17 @@ class Recording:
             state = lifecycle.woken(before, self._now_ns)
             state = self._absent(state, fingerprint, row.rate, exposed)
             state = self._headed(state, fingerprint)
-            finding = replace(rows.finding(row), status=state.status)
+            finding = rows.finding(row)
+            told = _standing(finding.explanation, state)
+            finding = replace(finding, status=state.status, explanation=told)
             told_ns = self._tell(finding, before, state, row.told_ns, fresh=False)
-            rows.update(self._connection, fingerprint, state, told_ns=told_ns)
+            rows.update(
+                self._connection,
+                fingerprint,
+                state,
+                told_ns=told_ns,
+                explanation=explanation.dumps(told),
+            )
 
     def _absent(self, state: State, fingerprint: str, rate: float, exposed: Exposed) -> State:
         """The state after a run that brought no new trace of it."""
@@ -260,6 +306,7 @@ class Recording:
             "service": rows.service_column(finding.subject.service),
             "priority": finding.priority,
             "document": document.dumps(finding),
+            "explanation": explanation.dumps(finding.explanation),
             "first_seen_ns": finding.first_seen_ns,
             "last_seen_ns": finding.last_seen_ns,
             "updated_ns": self._now_ns,
@@ -277,6 +324,11 @@ class Recording:
 
     def _last_ns(self, finding: Finding) -> int:
         return finding.last_seen_ns or self._run.end_ns
+
+
+def _standing(told: Explanation | None, state: State) -> Explanation | None:
+    """An explanation ends with what it explains: should that come back, it may have another cause."""
+    return None if state.life is Status.RESOLVED else told
 
 
 def _fresh(finding: Finding, known: Sequence[str]) -> list[str]:

@@ -3,7 +3,8 @@
 All functions block on the database; the event loop calls them through `asyncio.to_thread`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,7 +13,8 @@ from sqlalchemy.engine import Connection
 from halo_otel.clock import NS_PER_S
 from halo_otel.config.sections import Emit
 from halo_otel.errors import NotFound
-from halo_otel.findings import cells, history, lifecycle, outbox, rows
+from halo_otel.findings import cells, dropped_claims, history, lifecycle, outbox, rows
+from halo_otel.findings.account import RegistryAccount
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.otlpjson import line
 from halo_otel.findings.recording import Exposed, Recording
@@ -20,6 +22,7 @@ from halo_otel.findings.store import Store
 from halo_otel.findings.tables import findings
 from halo_otel.findings.values import (
     Baseline,
+    DroppedClaim,
     Pending,
     Query,
     Run,
@@ -27,6 +30,7 @@ from halo_otel.findings.values import (
     SignalKind,
     Transition,
 )
+from halo_otel.llm.budget import Periods
 from halo_otel.model.cell import CellCount, Trend
 from halo_otel.model.finding import Finding
 from halo_otel.model.report import Report
@@ -80,19 +84,49 @@ class Registry:
         tested against its own past in this run, where it is heading. Recording the same report again changes
         neither findings nor what is told about them; it only adds a run.
         """
+        with self._writing(run, now_ns) as (_, recording):
+            return recording.record(report, exposed or {}, trends or {})
+
+    def record_model(
+        self,
+        report: Report,
+        run: RunInfo,
+        now_ns: int,
+        exposed: Exposed | None = None,
+        dropped: Sequence[DroppedClaim] = (),
+        *,
+        dropped_max: int,
+    ) -> list[Transition]:
+        """Take in what the model tier added to a recorded `report`, in one transaction.
+
+        The explanations of findings, and what the model itself found, whose life only these runs move:
+        `exposed` is about them, as in `record`. Of the claims that did not hold, `dropped` and older ones,
+        the newest `dropped_max` are kept.
+        """
+        with self._writing(run, now_ns) as (connection, recording):
+            transitions = recording.deepen(report, exposed or {})
+            dropped_claims.put(connection, dropped, dropped_max)
+        return transitions
+
+    @contextmanager
+    def _writing(self, run: RunInfo, now_ns: int) -> Iterator[tuple[Connection, Recording]]:
+        """The transaction of one run; what it has to tell goes into the outbox at its end."""
+        lost = 0
         with self._store.writing() as connection:
             recording = Recording(
                 connection, run=run, now_ns=now_ns, emit=self._emit or Emit(), replica=self._replica
             )
-            transitions = recording.record(report, exposed or {}, trends or {})
-            dropped = 0
+            yield connection, recording
             if self._emit is not None:
-                dropped = outbox.put(connection, recording.messages, now_ns, self._emit.max_outbox)
+                lost = outbox.put(connection, recording.messages, now_ns, self._emit.max_outbox)
             history.prune(connection, now_ns)
             self._count_open(connection)
-        if dropped:
-            self._counters.add("halo.emitter.dropped_records", dropped, reason="outbox_full")
-        return transitions
+        if lost:
+            self._counters.add("halo.emitter.dropped_records", lost, reason="outbox_full")
+
+    def account(self, periods: Periods) -> RegistryAccount:
+        """What all that share this registry spend on models."""
+        return RegistryAccount(self._store, periods)
 
     # --- asking
 
@@ -115,6 +149,11 @@ class Registry:
         """The latest runs, newest first."""
         with self._store.reading() as connection:
             return history.runs(connection, limit)
+
+    def dropped_claims(self, limit: int = 100) -> list[DroppedClaim]:
+        """What models said that did not hold, newest first."""
+        with self._store.reading() as connection:
+            return dropped_claims.listed(connection, limit)
 
     # --- muting
 

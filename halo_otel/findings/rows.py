@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from halo_otel.findings import document
+from halo_otel.findings import document, explanation
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.otlpjson import line
 from halo_otel.findings.tables import findings
@@ -47,6 +47,7 @@ def finding(row: Row) -> Finding:
     return replace(
         document.loads(row.fingerprint, row.document),
         traces=tuple(traces(row)),
+        explanation=explanation.loads(row.explanation),
         status=Status(row.status),
         first_seen_ns=row.first_seen_ns,
         last_seen_ns=row.last_seen_ns,

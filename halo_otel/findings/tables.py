@@ -4,7 +4,8 @@
 last report's claim as `document` (see `document`). `traces` is the affected traces known, one id
 per line, oldest first. `evidence` only remembers which spans were told, never twice.
 `baselines` has one row per replica, window and service, `cells` one per replica, window and cell, so that
-recording a window again replaces.
+recording a window again replaces. `explanation` is what a model said of a finding, NULL if it said nothing.
+`bookings` holds what the model tier spent in the last day, `dropped_claims` what it said that did not hold.
 """
 
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ findings = sa.Table(
     *_integers("first_seen_ns", "last_seen_ns", "updated_ns", "told_ns"),
     *_texts("category", "severity", "service"),
     *_reals("priority", "rate"),
-    *_texts("document", "traces"),
+    *_texts("document", "traces", "explanation"),
 )
 
 evidence = sa.Table(
@@ -87,6 +88,21 @@ cells = sa.Table(
     sa.Column("window_start_ns", sa.BigInteger, primary_key=True),
     sa.Column("cell", sa.Text, primary_key=True),
     *_integers("exposed", "affected", "odd"),
+)
+
+bookings = sa.Table(
+    "bookings",
+    METADATA,
+    sa.Column("booking_id", _ID, primary_key=True),
+    *_integers("at_ns", "input_tokens", "output_tokens", "cost_nano", "calls"),
+)
+
+dropped_claims = sa.Table(
+    "dropped_claims",
+    METADATA,
+    sa.Column("claim_id", _ID, primary_key=True),
+    *_integers("at_ns"),
+    *_texts("reason", "why", "statement", "service", "agent", "tool", "model", "cluster", "asked"),
 )
 
 outbox = sa.Table(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from halo_otel.model.finding import Severity, Status
+from halo_otel.model.finding import Severity, Status, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +12,7 @@ class RunInfo:
 
     start_ns: int
     end_ns: int
-    trigger: str  # "window", "demand", "early"
+    trigger: str  # "window", "demand", "early", "model"
     duration_s: float
 
 
@@ -72,6 +72,23 @@ class Baseline:
     traces: int
     spans: int
     errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedClaim:
+    """A claim that a model made and that did not hold; all its texts are strangers'.
+
+    `cluster` is the group of runs it was about, a finding's fingerprint if one names them. `asked` is the
+    model's name. `statement` is empty if the claim could not be read.
+    """
+
+    at_ns: int
+    reason: str  # a word of `recursion.claims.Reason`
+    why: str
+    statement: str
+    subject: Subject
+    cluster: str | None
+    asked: str
 
 
 class SignalKind(StrEnum):

@@ -1,17 +1,23 @@
 """Journal frames into windows, in order, exactly once."""
 
-import os
+import logging
 from collections import Counter
+from collections.abc import Iterator
 from itertools import takewhile
 from typing import Final
 
 from halo_otel.agentspan.prices import load_prices
 from halo_otel.clock import NS_PER_S, Clock
-from halo_otel.errors import BadRequest, StateDamaged, Unwritable
+from halo_otel.errors import BadRequest, HaloError, StateDamaged
+from halo_otel.ingest.quarantine import Quarantine
 from halo_otel.ingest.rows import RowBuilder
+from halo_otel.ingest.trial import Trial
 from halo_otel.journal import Frame, FrameKind, JournalReader
 from halo_otel.otlp.decode import decode_logs, decode_traces
+from halo_otel.redact.records import RecordRedactor
+from halo_otel.redact.redactor import Redactor
 from halo_otel.selfobs import Counters
+from halo_otel.window import Batch
 from halo_otel.window.store import WindowStore
 from halo_otel.window.tables import rows
 
@@ -19,16 +25,19 @@ from halo_otel.window.tables import rows
 # a span of 1 KB takes 4 KB on its way (measured): 8 MiB, about 8 k spans, cost 32 MB for a moment,
 # make the commit 1 µs a span and fill DuckDB's row groups.
 TICK_BYTES_MAX: Final = 8 << 20
+# A request may hold a million small spans, each some kilobytes on its way. They are laid down in
+# pieces, in one transaction: a piece of so many takes some hundred megabytes.
+BATCH_ROWS_MAX: Final = 32_768
 
-UNDECODABLE_DIRECTORY: Final = "undecodable"  # below the windows' directory
-UNDECODABLE_FILES_MAX: Final = 100
+logger = logging.getLogger(__name__)
 
 
 class Ingest:
     """Moves frames from a journal reader into a window store.
 
     Frames that the windows already contain are skipped, so the reader may start anywhere at or before
-    `store.resume_offset`.
+    `store.resume_offset`. A request that our code fails at, or that kills the process twice, is set
+    aside and the others go on (`quarantine`, `trial`).
     """
 
     def __init__(
@@ -38,13 +47,19 @@ class Ingest:
         counters: Counters,
         clock: Clock,
         *,
+        successor: bool = False,
         tick_bytes_max: int = TICK_BYTES_MAX,
+        redact: Redactor | None = None,
     ) -> None:
+        """`successor`: the process before this one died by itself, in the midst of its work."""
         self._reader = reader
         self._store = store
         self._counters = counters
         self._clock = clock
+        self._quarantine = Quarantine(store.directory, store.quarantine_bytes, counters)
+        self._trial = Trial(store.directory, successor=successor)
         self._tick_bytes_max = tick_bytes_max
+        self._redact = redact
         self._frames: list[Frame] = []  # read and not yet committed: a tick that raised left them
 
     def tick(self, durable_offset: int) -> int | None:
@@ -62,7 +77,7 @@ class Ingest:
         while self._frames:
             group = self._next_group()
             self._store.seal_before(group[0].arrival_ns)
-            self._commit(group)
+            self._try(group)
             checkpoint, newest_ns = group[-1].end_offset, group[-1].arrival_ns
             del self._frames[: len(group)]
         now_ns = self._clock.now_ns()
@@ -84,53 +99,94 @@ class Ingest:
             )
 
     def _next_group(self) -> list[Frame]:
-        """The next frames that go to one window."""
+        """The next frames that go to one window; one that is under suspicion goes alone."""
+        if self._trial.suspects(self._frames[0]):
+            return self._frames[:1]
         start_ns = self._store.start_of(self._frames[0].arrival_ns)
         return list(
             takewhile(lambda f: self._store.start_of(f.arrival_ns) == start_ns, self._frames)
         )
 
+    def _try(self, group: list[Frame]) -> None:
+        """Commit `group`, so that a death meanwhile is known to be about it."""
+        if self._trial.convicts(group[0]):
+            self._set_aside(group[0], "whenever it was to be stored, the process died")
+            self._trial.end()
+            return
+        self._trial.begin(group)
+        try:
+            self._commit(group)
+        except HaloError:  # the disk, say: no fault of what is in the group
+            self._trial.end()
+            raise
+        self._trial.end()
+
     def _commit(self, group: list[Frame]) -> None:
-        builder, left_out = (
-            RowBuilder(self._store.keep, load_prices(self._store.prices_file)),
+        builder, counts = (
+            RowBuilder(
+                self._store.keep,
+                load_prices(self._store.prices_file),
+                None if self._redact is None else RecordRedactor(self._redact),
+            ),
             Counter[str](),
         )
-        for frame in group:
-            if frame.end_offset > self._store.resume_offset:
-                self._add(builder, frame, left_out)
-        if builder.size:
-            batch = builder.batch()
+        batches = self._batches(group, builder, counts)
+        first = next(batches, None)
+        if first is not None:
             start_ns = self._store.start_of(group[0].arrival_ns)
-            self._store.insert(start_ns, batch, group[-1].end_offset)
-            self._counters.add("halo.ingest.spans", rows(batch.spans))
-            self._counters.add("halo.ingest.log_records", rows(batch.log_records))
-        for name, count in left_out.items():
+            self._store.insert(start_ns, first, group[-1].end_offset, batches)
+        for name, count in counts.items():
             self._counters.add(name, count)
 
-    def _add(self, builder: RowBuilder, frame: Frame, left_out: Counter[str]) -> None:
+    def _batches(
+        self, group: list[Frame], builder: RowBuilder, counts: Counter[str]
+    ) -> Iterator[Batch]:
+        """The rows of `group`, so many at a time that memory is bounded, whatever is in a request."""
+
+        def counted() -> Batch:
+            batch = builder.batch()
+            counts["halo.ingest.spans"] += rows(batch.spans)
+            counts["halo.ingest.log_records"] += rows(batch.log_records)
+            return batch
+
+        for frame in group:
+            if frame.end_offset > self._store.resume_offset:
+                for _ in self._added(builder, frame, counts):
+                    if builder.size >= BATCH_ROWS_MAX:
+                        yield counted()
+        if builder.size:
+            yield counted()
+
+    def _added(self, builder: RowBuilder, frame: Frame, left_out: Counter[str]) -> Iterator[None]:
+        """Add what is in `frame`, one item at a time."""
         # An index never reaches the next frame's offset: each item takes more than a byte.
         try:
             if frame.kind is FrameKind.TRACES:
                 for position, span in enumerate(decode_traces(frame.payload), frame.offset):
                     if not builder.add_span(span, frame.arrival_ns, position):
                         left_out["halo.ingest.superseded_spans"] += 1
+                    yield
             elif frame.kind is FrameKind.LOGS:
                 for position, record in enumerate(decode_logs(frame.payload), frame.offset):
                     if not builder.add_log_record(record, frame.arrival_ns, position):
                         left_out["halo.ingest.let_go_log_records"] += 1
-        except BadRequest:
-            self._set_aside(frame)
+                    yield
+        except BadRequest as error:
+            self._set_aside(frame, str(error))
+        except (HaloError, MemoryError):
+            raise
+        except Exception as error:
+            # A mistake of ours, and the same one at each start: the other requests must go on.
+            logger.exception("a request cannot be stored")
+            self._set_aside(frame, type(error).__name__)
 
-    def _set_aside(self, frame: Frame) -> None:
-        """Keep what the receiver should not have admitted, for a human; the others go on."""
-        self._counters.add("halo.ingest.undecodable_frames")
-        directory = self._store.directory / UNDECODABLE_DIRECTORY
-        try:
-            directory.mkdir(mode=0o700, exist_ok=True)
-            if sum(1 for _ in directory.iterdir()) < UNDECODABLE_FILES_MAX:
-                with open(directory / f"{frame.offset}.bin", "wb") as file:
-                    file.write(frame.payload)
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise Unwritable(f"{directory} cannot be written: {error}; make room") from error
+    def _set_aside(self, frame: Frame, why: str) -> None:
+        """Keep what cannot be stored, for a human; the others go on."""
+        kept = self._quarantine.keep(frame)
+        logger.error(
+            "the request at journal offset %d (%d bytes) cannot be stored (%s): it is %s",
+            frame.offset,
+            len(frame.payload),
+            why,
+            "set aside in the quarantine" if kept else "let go: window.quarantine_bytes is reached",
+        )

@@ -12,6 +12,7 @@ from halo_otel.config.sections import Keep
 from halo_otel.ingest.texts import Texts
 from halo_otel.model.span import AnyValue, LogRecord, Resource, Scope, Span, SpanEvent, SpanLink
 from halo_otel.otlp.anyvalue import to_json
+from halo_otel.redact.records import RecordRedactor
 from halo_otel.window.facts import fact_cells
 from halo_otel.window.schema import (
     LOG_COLUMNS,
@@ -36,9 +37,17 @@ class RowBuilder:
 
     A span that is a placeholder for a later one is left out. With `keep="agents"` so is a log record
     that bears no trace id and is no GenAI event: nothing can ever tie it to an agent.
+
+    With `redact` every text passes through it before anything is made of it.
     """
 
-    def __init__(self, keep: Keep = "all", prices: Prices | None = None) -> None:
+    def __init__(
+        self,
+        keep: Keep = "all",
+        prices: Prices | None = None,
+        redact: RecordRedactor | None = None,
+    ) -> None:
+        self._redact = redact
         self._keep = keep
         self._prices = load_prices() if prices is None else prices
         self._spans: list[_Row] = []
@@ -54,6 +63,8 @@ class RowBuilder:
 
     def add_span(self, span: Span, arrival_ns: int, position: int) -> bool:
         """False if the span was left out."""
+        if self._redact is not None:
+            span = self._redact.span(span)
         facts = self._prices.applied(normalise(span))
         if facts.superseded:
             return False
@@ -94,6 +105,8 @@ class RowBuilder:
         event = event_name(record)
         if event is None and not record.trace_id and self._keep == "agents":
             return False
+        if self._redact is not None:
+            record = self._redact.log_record(record)
         resource_id, service = self._resources.of(record.resource)
         scope_id, _ = self._scopes.of(record.scope)
         self._log_records.append(

@@ -22,6 +22,6 @@ Promises:
 from halo_otel.journal.checkpoint import read_checkpoint
 from halo_otel.journal.frame import Frame, FrameKind
 from halo_otel.journal.journal import Journal
-from halo_otel.journal.reader import JournalReader
+from halo_otel.journal.reader import JournalReader, oldest_offset
 
-__all__ = ["Frame", "FrameKind", "Journal", "JournalReader", "read_checkpoint"]
+__all__ = ["Frame", "FrameKind", "Journal", "JournalReader", "oldest_offset", "read_checkpoint"]

@@ -15,6 +15,11 @@ from halo_otel.journal.segment import (
 )
 
 
+def oldest_offset(directory: Path) -> int:
+    """Where the journal in `directory` begins: it may hold much that is before its checkpoint."""
+    return min((segment.base for segment in list_segments(directory)), default=0)
+
+
 class JournalReader:
     """Reads a journal that another process writes and trims, from `offset` on.
 

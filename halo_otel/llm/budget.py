@@ -8,9 +8,8 @@ even then is refused with the name of the limit. One event loop.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final, Protocol
 
 from halo_otel.clock import NS_PER_S, Clock
@@ -32,10 +31,20 @@ class Amount:
     calls: int = 0
 
     def __add__(self, other: "Amount") -> "Amount":
-        return Amount(**{name: getattr(self, name) + getattr(other, name) for name in _NAMES})
+        return Amount(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_nano=self.cost_nano + other.cost_nano,
+            calls=self.calls + other.calls,
+        )
 
     def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(**{name: getattr(self, name) - getattr(other, name) for name in _NAMES})
+        return Amount(
+            input_tokens=self.input_tokens - other.input_tokens,
+            output_tokens=self.output_tokens - other.output_tokens,
+            cost_nano=self.cost_nano - other.cost_nano,
+            calls=self.calls - other.calls,
+        )
 
     @property
     def cost(self) -> float:
@@ -110,6 +119,16 @@ class Periods:
             ("llm.budget.day", _DAY_NS, _limits(day)),
         )
 
+    @property
+    def lengths_ns(self) -> tuple[int, ...]:
+        """How far back `check` looks."""
+        return tuple(length_ns for _, length_ns, _ in self._bounds)
+
+    @property
+    def reach_ns(self) -> int:
+        """Bookings this old break no limit any more."""
+        return max(self.lengths_ns)
+
     def check(self, ask: Amount, bookings: Callable[[int], Amount], now_ns: int) -> None:
         """Raise BudgetExhausted if `ask` and what `bookings(since_ns)` sums up break a limit."""
         for name, length_ns, limits in self._bounds:
@@ -118,31 +137,50 @@ class Periods:
                 raise exhausted(f"{name}.{broken}", limits, spent, ask)
 
 
+@dataclass(slots=True)
+class _Recent:
+    """Bookings of the last while, oldest first, and their sum: a thousand requests of one `map` add it up often."""
+
+    bookings: dict[str, tuple[int, Amount]] = field(default_factory=dict)
+    total: Amount = field(default_factory=Amount)
+
+    def forget(self, until_ns: int) -> None:
+        while self.bookings and next(iter(self.bookings.values()))[0] <= until_ns:
+            _, amount = self.bookings.pop(next(iter(self.bookings)))
+            self.total -= amount
+
+    def book(self, booking: str, at_ns: int, amount: Amount) -> None:
+        self.bookings[booking] = (at_ns, amount)
+        self.total += amount
+
+    def settle(self, booking: str, actual: Amount) -> None:
+        if booking in self.bookings:
+            at_ns, amount = self.bookings[booking]
+            self.bookings[booking] = (at_ns, actual)
+            self.total += actual - amount
+
+
 class MemoryAccount:
     """An account of this process alone."""
 
     def __init__(self, periods: Periods) -> None:
         self._periods = periods
-        self._booked: dict[str, tuple[int, Amount]] = {}
-        self._order: deque[str] = deque()
+        self._recent = {length_ns: _Recent() for length_ns in periods.lengths_ns}
         self._count = 0
 
     async def take(self, ask: Amount, now_ns: int) -> str:
-        while self._order and self._booked[self._order[0]][0] <= now_ns - _DAY_NS:
-            del self._booked[self._order.popleft()]
-        self._periods.check(ask, self._since, now_ns)
+        for length_ns, recent in self._recent.items():
+            recent.forget(now_ns - length_ns)
+        self._periods.check(ask, lambda since_ns: self._recent[now_ns - since_ns].total, now_ns)
         self._count += 1
         booking = str(self._count)
-        self._booked[booking] = (now_ns, ask)
-        self._order.append(booking)
+        for recent in self._recent.values():
+            recent.book(booking, now_ns, ask)
         return booking
 
     async def settle(self, booking: str, actual: Amount) -> None:
-        if booking in self._booked:
-            self._booked[booking] = (self._booked[booking][0], actual)
-
-    def _since(self, since_ns: int) -> Amount:
-        return sum((each for at, each in self._booked.values() if at > since_ns), Amount())
+        for recent in self._recent.values():
+            recent.settle(booking, actual)
 
 
 class _Tree:
@@ -184,7 +222,10 @@ class Reservation:
 class Budget:
     """A node in the tree: `Budget.of` makes the root, `child` the others. `spent` includes children's."""
 
-    def __init__(self, tree: _Tree, name: str, limits: Limits, parent: "Budget | None") -> None:
+    def __init__(
+        self, tree: _Tree, name: str, limits: Limits, parent: "Budget | None" = None, depth: int = 0
+    ) -> None:
+        self.depth = depth  # 0 at the root
         self._tree = tree
         self._name = name
         self._limits = limits
@@ -196,34 +237,41 @@ class Budget:
     def of(cls, settings: Llm, clock: Clock, account: Account) -> "Budget":
         """The budget of one window; its time runs from now."""
         tree = _Tree(settings, clock, account)
-        return cls(tree, "llm.budget.window", _limits(settings.budget.window), None)
+        return cls(tree, "llm.budget.window", _limits(settings.budget.window))
 
     def child(self, limits: Limits) -> "Budget":
         """A budget for a question below this one. Raises BudgetExhausted below `llm.max_depth`."""
         if self.depth >= self._tree.max_depth:
             limit = "llm.max_depth"
             raise BudgetExhausted(limit, f"{limit}: questions are {self.depth} deep already")
-        return Budget(self._tree, f"share of {self._name}", limits, self)
+        return Budget(self._tree, f"share of {self._name}", limits, self, self.depth + 1)
+
+    def part(self, limits: Limits) -> "Budget":
+        """A part of this one for several questions at its depth, so that something is left for others."""
+        return Budget(self._tree, f"part of {self._name}", limits, self, self.depth)
 
     @property
-    def depth(self) -> int:
-        """0 at the root."""
-        return len(self._lineage) - 1
+    def parallelism(self) -> int:
+        """Requests of the whole tree that may be in flight at once."""
+        return self._tree.parallelism
 
     @property
     def left(self) -> Limits:
-        """What is neither spent nor reserved, here and above."""
+        """What is not spent, here and above. Some of it may be reserved; most of that comes back."""
         left = Limits()
         for budget in self._lineage:
-            left = left.narrowed(budget._limits.without(budget.spent + budget._held))
+            left = left.narrowed(budget._limits.without(budget.spent))
         return left
 
     @property
     def seconds_left(self) -> float:
         return max(0.0, (self._tree.end_ns - self._tree.clock.now_ns()) / NS_PER_S)
 
-    async def reserve(self, ask: Amount) -> Reservation:
-        """Pay `ask` before the request is sent; waits while others in flight hold what it needs.
+    async def reserve(
+        self, ask: Amount, renewed: Callable[[], Amount] | None = None
+    ) -> Reservation:
+        """Pay `ask` before the request is sent; waits while others in flight hold what it needs, and then asks
+        for what `renewed` gives.
 
         Raises BudgetExhausted, which names the limit.
         """
@@ -243,6 +291,7 @@ class Budget:
                         self._hold(ask)
                         return Reservation(self, ask, booking)
             await settled.wait()
+            ask = renewed() if renewed else ask
 
     async def settle(self, ask: Amount, actual: Amount, booking: str) -> None:
         """Called by the reservation."""

@@ -1,12 +1,13 @@
 """Asks the model, through everything that may go wrong on the way. See the room's docstring."""
 
 import asyncio
+import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from types import TracebackType
-from typing import Final, get_args
+from typing import Final, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from halo_otel.clock import Clock, rfc3339
@@ -15,6 +16,7 @@ from halo_otel.errors import (
     BudgetExhausted,
     ConfigError,
     ContextTooLong,
+    HaloError,
     Permanent,
     Refused,
     Rejected,
@@ -29,16 +31,21 @@ from halo_otel.llm.privacy import Sent, Veil
 from halo_otel.llm.reading import Usage
 from halo_otel.llm.tokens import BYTES_PER_TOKEN, Tokens
 from halo_otel.llm.transport import Failed, OnText, Transport
+from halo_otel.redact.mask import USUAL, Rules
 from halo_otel.selfobs import Counters
 
 # Full jitter: M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 _BACKOFF_S: Final = (1.0, 30.0)  # the bound of the first wait, and of all
 _PATIENCE_S: Final = 120.0  # the longest wait that an endpoint may ask for, as in `openai`
+_SMALL_CHARS: Final = 4_096  # of a question that is masked at once, in some milliseconds
 _GO_ON: Final = (
     "This is the analysis of recorded traces of software, asked for by its operators; nothing in them is"
     " carried out. Please go on, and leave out what you cannot answer."
 )
 _PRICED_TOKENS: Final = 1_000_000  # that prices are told for
+
+# Told of a question when it is asked (None), and of its answer or why it has none.
+Watch: TypeAlias = Callable[[Question, Answer | HaloError | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +59,14 @@ class _Draft:
     abilities: Abilities
     used: set[Feature]
     price: Price | None
+    output_tokens: int  # at most
     most: Amount
 
 
 class Model:
     """The model behind `llm.base_url`. Async context manager; stop is safe twice and unstarted.
 
-    `price_of` knows the prices of models that `llm.prices` does not name.
+    `price_of` knows the prices of models that `llm.prices` does not name; `rules` say what is masked.
     """
 
     def __init__(
@@ -69,8 +77,10 @@ class Model:
         counters: Counters,
         draw: random.Random,
         price_of: Callable[[str], Price | None],
+        rules: Rules = USUAL,
     ) -> None:
         self._settings = settings
+        self._rules = rules
         self._sent = sent
         self._clock = clock
         self._counters = counters
@@ -81,6 +91,7 @@ class Model:
         self._tokens = Tokens()
         self._breaker = Breaker(clock)
         self._transport = Transport(settings, clock)
+        self._watch: Watch = lambda question, came: None
 
     async def __aenter__(self) -> "Model":
         """Raises ConfigError: no model, package missing, or money limited and a price unknown."""
@@ -105,6 +116,23 @@ class Model:
         Raises BudgetExhausted, ContextTooLong (make it shorter), Refused, Rejected (whoever configured this
         must act), Unreachable (later), Unwritable (what leaves cannot be recorded, so nothing left).
         """
+        self._watch(question, None)
+        try:
+            answer = await self._asked(question, budget, on_text)
+        except HaloError as error:
+            self._watch(question, error)
+            raise
+        self._watch(question, answer)
+        return answer
+
+    def watched(self, watch: Watch) -> "Model":
+        """This model, over the same connection, with `watch` told of every question put to it."""
+        model = copy.copy(self)
+        model._watch = watch
+        return model
+
+    async def _asked(self, question: Question, budget: Budget, on_text: OnText | None) -> Answer:
+        """Until it does not decline, as often as may be tried."""
         refusals = 0
         while True:
             answer = await self._answered(question, budget, on_text)
@@ -119,9 +147,9 @@ class Model:
             said = Message.assistant(answer.text or answer.refusal)
             question = replace(question, messages=(*question.messages, said, Message.user(_GO_ON)))
 
-    def preview(self, question: Question) -> Preview:
+    def preview(self, question: Question, *, stream: bool = False) -> Preview:
         """What `ask` would send first; nothing is sent."""
-        draft = self._draft(question, stream=False)
+        draft = self._draft(question, stream=stream)
         return Preview(
             model=draft.body["model"],
             body=draft.content,
@@ -136,8 +164,7 @@ class Model:
     async def _answered(self, question: Question, budget: Budget, on_text: OnText | None) -> Answer:
         failures = 0
         while True:
-            # Masking takes a second for a megabyte.
-            draft = await asyncio.to_thread(self._draft, question, stream=on_text is not None)
+            draft = await self._drafted(question, stream=on_text is not None)
             try:
                 return await self._attempt(draft, budget, on_text, failures + 1)
             except Failed as failed:
@@ -155,18 +182,25 @@ class Model:
                 await self._pause(fault, failures, budget)
                 self._counters.add("halo.llm.retries", role=question.role)
 
+    async def _drafted(self, question: Question, stream: bool) -> _Draft:
+        """Masking takes two seconds for a megabyte, so not on the loop; but for a few kilobytes it is quicker
+        there than beside it, where the two wait for each other."""
+        if (
+            sum(len(each) for message in question.messages for each in _texts(message))
+            <= _SMALL_CHARS
+        ):
+            return self._draft(question, stream)
+        return await asyncio.to_thread(self._draft, question, stream)
+
     def _draft(self, question: Question, stream: bool) -> _Draft:
         settings = self._settings
         model = _model(settings, question.role)
         is_openai = (self._address.hostname or "").endswith((".openai.com", ".azure.com"))
         abilities = self._abilities.setdefault(model, Abilities(is_openai))
-        veil = Veil(settings.payloads)
+        veil = Veil(settings.payloads, self._rules)
         body = writing.body(question, model, abilities, veil, settings, stream)
         price = self._price(model)
-        sent, written = self._tokens.at_most(body), body[abilities.output_limit]
-        cost = 0.0
-        if price:
-            cost = sent * max(price.input, price.cache_write or 0) + written * price.output
+        written = body[abilities.output_limit]
         return _Draft(
             question=question,
             body=body,
@@ -175,12 +209,20 @@ class Model:
             abilities=abilities,
             used=abilities.used(body),
             price=price,
-            most=Amount(
-                input_tokens=sent,
-                output_tokens=written,
-                cost_nano=ceil(cost * NANO / _PRICED_TOKENS),
-                calls=1,
-            ),
+            output_tokens=written,
+            most=self._most(body, written, price),
+        )
+
+    def _most(self, body: Json, output_tokens: int, price: Price | None) -> Amount:
+        """What a request can cost at most, by what is known of its tokens now."""
+        sent, cost = self._tokens.at_most(body), 0.0
+        if price:
+            cost = sent * max(price.input, price.cache_write or 0) + output_tokens * price.output
+        return Amount(
+            input_tokens=sent,
+            output_tokens=output_tokens,
+            cost_nano=ceil(cost * NANO / _PRICED_TOKENS),
+            calls=1,
         )
 
     async def _attempt(
@@ -194,7 +236,7 @@ class Model:
             await self._sent.record(draft.content, self._about(draft, attempt))
             for kind, number in draft.veil.masked.items():
                 self._counters.add("halo.llm.masked_values", number, kind=kind)
-            actual = draft.most  # nobody knows yet
+            actual = reservation.ask  # nobody knows yet
             seconds = min(self._settings.timeout, budget.seconds_left)
             try:
                 completion = await self._transport.exchange(
@@ -208,7 +250,7 @@ class Model:
                     actual = Amount(calls=1)
                 raise failed from error
             self._breaker.note("answered")
-            actual = self._spent(draft, usage)
+            actual = self._spent(draft, usage, reservation.ask)
             self._count(answer, draft.question.role)
             return replace(answer, spent=actual)
         finally:
@@ -218,17 +260,20 @@ class Model:
 
     async def _reserve(self, draft: _Draft, budget: Budget) -> Reservation:
         try:
-            return await budget.reserve(draft.most)
+            # Others' answers while it waits tell more of its tokens.
+            return await budget.reserve(
+                draft.most, lambda: self._most(draft.body, draft.output_tokens, draft.price)
+            )
         except BudgetExhausted as error:
             self._counters.add("halo.llm.budget_refusals", limit=error.limit)
             raise
 
-    def _spent(self, draft: _Draft, usage: Usage | None) -> Amount:
-        """What was used; where the endpoint does not count, the most that it can have been."""
+    def _spent(self, draft: _Draft, usage: Usage | None, most: Amount) -> Amount:
+        """What was used; where the endpoint does not count, `most`."""
         if usage is None:
             self._counters.add("halo.llm.uncounted")
-            return draft.most
-        self._tokens.learn(draft.body, draft.most.input_tokens, usage.input_tokens)
+            return most
+        self._tokens.learn(draft.body, most.input_tokens, usage.input_tokens)
         cost = usage.cost or 0.0
         if usage.cost is None and draft.price:
             cost = _cost(usage, draft.price)
@@ -291,6 +336,12 @@ class Model:
         for direction, tokens in (("input", actual.input_tokens), ("output", actual.output_tokens)):
             self._counters.add("halo.llm.tokens", tokens, direction=direction, role=role)
         self._counters.add("halo.llm.cost", actual.cost, role=role)
+
+
+def _texts(message: Message) -> Iterator[str]:
+    """All of its texts; of calls something about as long."""
+    yield from (each if isinstance(each, str) else each.text for each in message.content)
+    yield from (repr(call) for call in message.calls)
 
 
 def _model(settings: Llm, role: Role) -> str:

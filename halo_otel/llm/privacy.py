@@ -3,15 +3,14 @@
 import asyncio
 import hashlib
 import json
-import os
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from halo_otel.errors import Unwritable
 from halo_otel.llm.conversation import Json, Payload, Text
-from halo_otel.redact.mask import Masked, mask
+from halo_otel.llm.lines import Lines
+from halo_otel.redact.mask import USUAL, Masked, Rules, mask
 
 Payloads = Literal["none", "redacted", "full"]
 _HASH_CHARS: Final = 12  # enough to tell the texts of one window apart
@@ -19,15 +18,23 @@ _HASH_CHARS: Final = 12  # enough to tell the texts of one window apart
 _masked = lru_cache(512)(mask)  # a conversation grows at its end: the rest was masked before
 
 
+def hashed(text: str) -> str:
+    """What is told of a text that must not leave: how long it is, and a hash to tell it from others."""
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_HASH_CHARS]
+    return f"{len(text)} characters, sha256 {digest}"
+
+
 class Veil:
     """The texts of one request as they leave; remembers the bytes of each payload field and what was masked.
 
     `none`: a payload leaves as its size and hash. `redacted`: credentials and personal data are masked, also
-    where they stand in other texts than payloads; so they are with `none`. `full`: as it is.
+    where they stand in other texts than payloads; so they are with `none`. `full`: as it is. `rules` say
+    what is masked.
     """
 
-    def __init__(self, payloads: Payloads) -> None:
+    def __init__(self, payloads: Payloads, rules: Rules = USUAL) -> None:
         self._payloads = payloads
+        self._rules = rules
         self.fields: Counter[str] = Counter()
         self.masked: Counter[str] = Counter()
 
@@ -37,7 +44,7 @@ class Veil:
         if self._payloads == "full":
             return joined
         # As one text: a name before a value may say that it is a secret.
-        found: Masked = _masked(joined)
+        found: Masked = _masked(joined, self._rules)
         self.masked += found.kinds
         return found.text
 
@@ -56,44 +63,20 @@ class Veil:
         return value
 
     def _payload(self, payload: Payload) -> str:
-        data = payload.text.encode("utf-8", "replace")
         if self._payloads == "none":
-            digest = hashlib.sha256(data).hexdigest()[:_HASH_CHARS]
-            return f"[{payload.field}: {len(payload.text)} characters, sha256 {digest}]"
-        self.fields[payload.field] += len(data)
+            return f"[{payload.field}: {hashed(payload.text)}]"
+        self.fields[payload.field] += len(payload.text.encode("utf-8", "replace"))
         return payload.text
 
 
 class Sent:
-    """One JSON line for each request, written before it leaves; a request whose line cannot be written stays.
-
-    At half of `size_bytes` the file becomes `….1`, in place of the one before: both together never exceed it.
-    """
+    """One JSON line for each request, written before it leaves; a request whose line cannot be written stays."""
 
     def __init__(self, file: Path, size_bytes: int) -> None:
-        self._file = file
-        self._half_bytes = size_bytes // 2
-        self._lock = asyncio.Lock()
+        self._lines = Lines(file, size_bytes, "record what is sent to the model, so nothing is")
 
     async def record(self, body: bytes, about: Json) -> None:
         """Note that `body` leaves. Raises Unwritable."""
         digest = hashlib.sha256(body).hexdigest()
-        line = {**about, "bytes": len(body), "sha256": digest}
-        async with self._lock:
-            await asyncio.to_thread(self._append, json.dumps(line).encode() + b"\n")
-
-    def _append(self, line: bytes) -> None:
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            if self._file.exists() and self._file.stat().st_size + len(line) > self._half_bytes:
-                os.replace(self._file, self._file.with_name(f"{self._file.name}.1"))
-            handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(handle, line)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise Unwritable(
-                f"{self._file}: cannot record what is sent to the model ({error.strerror}), so nothing"
-                " is: free space or check its rights"
-            ) from error
+        line = json.dumps({**about, "bytes": len(body), "sha256": digest})
+        await asyncio.to_thread(self._lines.append, line)

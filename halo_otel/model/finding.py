@@ -14,6 +14,7 @@ from typing import Final
 from halo_otel.model.span import Attributes, SpanId, TraceId
 
 FINGERPRINT_VERSION: Final = "fpv1"
+MODEL_TIER: Final = "model"  # `Finding.tier` of what only a model found
 
 CATEGORIES: Final[tuple[str, ...]] = (
     "error",
@@ -140,6 +141,14 @@ class RootCause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a model says of a finding; each sentence was checked."""
+
+    statement: str
+    recommendation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One finding of one analysis run, before the registry gives it a history."""
 
@@ -159,10 +168,25 @@ class Finding:
     recommendation: str
     priority: float
     tier: str = "deterministic"
+    explanation: Explanation | None = None
     status: Status = Status.NEW
     first_seen_ns: int = 0
     last_seen_ns: int = 0
     windows_seen: int = 1
+
+    @property
+    def full_summary(self) -> str:
+        """The summary and what a model says of it: what reports and records show."""
+        if self.explanation is None:
+            return self.summary
+        return f"{self.summary} Looked at closely (checked): {self.explanation.statement}"
+
+    @property
+    def full_recommendation(self) -> str:
+        """The recommendation and a model's."""
+        if self.explanation is None:
+            return self.recommendation
+        return f"{self.recommendation} {self.explanation.recommendation}".strip()
 
 
 def fingerprint(detector: str, subject: Subject, *scope: str) -> str:

@@ -118,7 +118,12 @@ def json_line(spans: Iterable[Span]) -> bytes:
     """One `ExportTraceServiceRequest` as a line of OTLP/JSON, as the Collector's file exporter writes it
     (OTLP 1.11, "JSON Protobuf Encoding": hex ids, integer enums, 64-bit integers as text).
     """
-    return orjson.dumps(_json_request(request(spans)), option=orjson.OPT_APPEND_NEWLINE)
+    return json_request(request(spans)) + b"\n"
+
+
+def json_request(message: ExportTraceServiceRequest) -> bytes:
+    """`message` as OTLP/JSON."""
+    return orjson.dumps(_json_request(message))
 
 
 def _json_request(message: ExportTraceServiceRequest) -> Any:

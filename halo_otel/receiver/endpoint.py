@@ -72,7 +72,9 @@ def _resolve(host: str, port: int, key: str) -> list[Address]:
 
 
 def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # By its number: else asyncio leaves Nagle's algorithm on for what it accepts (`_set_nodelay` looks at the
+    # protocol), and each answer on a connection that is kept waits 40 ms for a delayed acknowledgement.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A restart must not wait for connections of the predecessor that linger in TIME_WAIT.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

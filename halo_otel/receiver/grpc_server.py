@@ -1,4 +1,4 @@
-"""OTLP/gRPC, health and reflection on one port.
+"""OTLP/gRPC, health and reflection on one port, behind a `Door`.
 
 Handlers take and give bytes: the request is journaled as it came. `maximum_concurrent_rpcs` must
 never be used: gRPC would refuse with RESOURCE_EXHAUSTED without RetryInfo, which the Collector takes
@@ -8,6 +8,7 @@ for permanent and drops the data (measured; otlp-server.md §0.1).
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final
 
@@ -22,16 +23,18 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from halo_otel.clock import NS_PER_S
+from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config import sections
 from halo_otel.errors import BadRequest, ConfigError, HaloError, TooLarge
 from halo_otel.receiver.admission import Signal
+from halo_otel.receiver.door import Door
 from halo_otel.receiver.endpoint import listen
 from halo_otel.receiver.intake import Intake
+from halo_otel.selfobs import Counters
 
 logger = logging.getLogger(__name__)
 
-KEY: Final = "receivers.otlp.protocols.grpc.endpoint"
+KEY: Final = "receivers.otlp.protocols.grpc"
 _TRANSPORT: Final = "grpc"
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 
@@ -66,12 +69,15 @@ class GrpcServer:
         self,
         config: sections.Grpc,
         intake: Intake,
+        counters: Counters,
+        clock: Clock,
         *,
         handlers: "Sequence[grpc.GenericRpcHandler[Any, Any]]" = (),
         services: Sequence[str] = (),
     ) -> None:
         self._config = config
         self._intake = intake
+        self._door = Door(config, KEY, _TRANSPORT, counters, clock)
         self._handlers = handlers
         self._services = (*_SERVICES.values(), *services)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in the stubs
@@ -84,7 +90,15 @@ class GrpcServer:
         return self._port
 
     async def __aenter__(self) -> "GrpcServer":
-        server = grpc.aio.server(options=self._options())
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._door)
+            self._server = await self._started()
+            stack.pop_all()
+        return self
+
+    async def _started(self) -> grpc.aio.Server:
+        guards = [_Guard(self._door, self._intake)] if self._door.asks else []
+        server = grpc.aio.server(options=self._options(), interceptors=guards)
         own = [self._generic_handler(signal) for signal in _SERVICES]
         server.add_generic_rpc_handlers((*own, *self._handlers))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -94,14 +108,19 @@ class GrpcServer:
         reflection.enable_server_reflection(names, server)
         for address in await asyncio.to_thread(_addresses, self._config.endpoint):
             try:
-                self._port = server.add_insecure_port(address)
+                self._port = self._listen(server, address)
             except RuntimeError as error:  # taken since _addresses looked
                 raise ConfigError(
-                    f"{KEY}: cannot listen on {address}: choose another port"
+                    f"{KEY}.endpoint: cannot listen on {address}: choose another port"
                 ) from error
         await server.start()
-        self._server = server
-        return self
+        return server
+
+    def _listen(self, server: grpc.aio.Server, address: str) -> int:
+        identity = self._door.identity
+        if identity is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, identity.grpc_credentials())
 
     async def __aexit__(
         self,
@@ -112,8 +131,11 @@ class GrpcServer:
         server, self._server = self._server, None
         if server is None:
             return
-        await self.drain()
-        await server.stop(STOP_GRACE_S)
+        try:
+            await self.drain()
+            await server.stop(STOP_GRACE_S)
+        finally:
+            await self._door.__aexit__(None, None, None)
 
     async def drain(self) -> None:
         """Tell health checks that this server is about to stop."""
@@ -124,6 +146,14 @@ class GrpcServer:
         return [
             ("grpc.max_receive_message_length", self._config.max_recv_msg_size_mib << 20),
             ("grpc.max_concurrent_streams", self._config.max_concurrent_streams),
+            # gRPC counts each address by itself, and from the moment a connection is accepted.
+            ("grpc.max_allowed_incoming_connections", self._config.max_connections),
+            # Covers TLS and the first frame of HTTP/2; gRPC would wait for 2 minutes.
+            ("grpc.server_handshake_timeout_ms", round(self._config.handshake_timeout * 1000)),
+            # Who vanished without a word is noticed, and who wants nothing is asked to come back.
+            ("grpc.keepalive_time_ms", round(keepalive.time * 1000)),
+            ("grpc.keepalive_timeout_ms", round(keepalive.timeout * 1000)),
+            ("grpc.max_connection_idle_ms", round(keepalive.max_connection_idle * 1000)),
             # A second instance on the port must fail instead of taking half of the connections.
             ("grpc.so_reuseport", 0),
             # gRPC cuts off clients that ping more often than every 5 minutes (GOAWAY
@@ -171,12 +201,41 @@ class GrpcServer:
         return rpc_status.to_status(Status(code=code.value[0], message=message, details=[detail]))
 
 
+class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in stubs only
+    """Asks for a token before a request's message is read.
+
+    Health checks are answered to everybody, as Kubernetes' gRPC probes can carry no token; all else,
+    also the control API and reflection, is not.
+    """
+
+    def __init__(self, door: Door, intake: Intake) -> None:
+        self._door = door
+        self._intake = intake
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """The handler of a call, or one that ends it."""
+        service = handler_call_details.method.rpartition("/")[0].removeprefix("/")
+        if service == health.SERVICE_NAME:
+            return await continuation(handler_call_details)
+        given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
+        reason = self._door.refusal(given if isinstance(given, str) else None)
+        if reason is None:
+            return await continuation(handler_call_details)
+        if service in _SERVICES.values():
+            self._intake.count_refusal(BadRequest(reason), _TRANSPORT)
+
+        async def refuse(_requests: Any, context: Any) -> None:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, reason)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 def _addresses(endpoint: str) -> list[str]:
     """The addresses gRPC is to listen on: those that this process could listen on a moment ago.
 
     gRPC opens its own sockets, but reports neither why it cannot nor that one of two is missing.
     """
-    sockets = listen(endpoint, KEY)
+    sockets = listen(endpoint, f"{KEY}.endpoint")
     names = [opened.getsockname()[:2] for opened in sockets]
     for opened in sockets:
         opened.close()

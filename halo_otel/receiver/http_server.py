@@ -15,17 +15,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from halo_otel.clock import Clock
 from halo_otel.config import sections
 from halo_otel.errors import BadRequest, HaloError, TooLarge
 from halo_otel.otlp.jsonrequest import request_from_json
 from halo_otel.receiver.admission import Signal
 from halo_otel.receiver.asgi import AsgiServer
 from halo_otel.receiver.body import WINDOW_BITS, read_body, too_large
+from halo_otel.receiver.door import Door
 from halo_otel.receiver.intake import Intake
+from halo_otel.selfobs import Counters
 
 logger = logging.getLogger(__name__)
 
-KEY: Final = "receivers.otlp.protocols.http.endpoint"
+KEY: Final = "receivers.otlp.protocols.http"
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 _TRANSPORT: Final = "http"
@@ -37,15 +40,25 @@ _PERMANENT: Final[dict[type[Exception], tuple[int, int]]] = {
     BadRequest: (400, Code.INVALID_ARGUMENT),
     TooLarge: (413, Code.RESOURCE_EXHAUSTED),
 }
+# For what is refused by its headers alone; any other status is INVALID_ARGUMENT.
+_CODES: Final = {
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    404: Code.UNIMPLEMENTED,
+    405: Code.UNIMPLEMENTED,
+}
 
 
 class HttpServer:
     """Async context manager; stop is safe twice and unstarted."""
 
-    def __init__(self, config: sections.Http, intake: Intake) -> None:
+    def __init__(
+        self, config: sections.Http, intake: Intake, counters: Counters, clock: Clock
+    ) -> None:
         self._config = config
         self._intake = intake
-        self._server = AsgiServer(self._app(), config.endpoint, KEY)
+        self._door = Door(config, KEY, _TRANSPORT, counters, clock)
+        self._server = AsgiServer(self._app(), config, self._door)
 
     @property
     def port(self) -> int:
@@ -107,6 +120,13 @@ class HttpServer:
 
     def _check_headers(self, request: Request) -> None:
         """Refuse what needs no body to be refused."""
+        reason = self._door.refusal(request.headers.get("authorization"))
+        if reason is not None:
+            raise HTTPException(401, reason, {"WWW-Authenticate": "Bearer"})  # RFC 6750 §3
+        if "origin" in request.headers:
+            # Only browsers say it. A page may not write into somebody's traces, nor under a name that
+            # was made to mean this machine (DNS rebinding).
+            raise HTTPException(403, "no page in a browser may send here: send from a program")
         if _media_type(request) not in (PROTOBUF, JSON):
             raise HTTPException(415, f"Content-Type must be {PROTOBUF} or {JSON}")
         if _encoding(request) not in WINDOW_BITS:
@@ -132,7 +152,7 @@ class HttpServer:
         """Wrong path, method or headers."""
         assert isinstance(error, HTTPException)
         self._intake.count_refusal(BadRequest(error.detail), _TRANSPORT)
-        code = Code.UNIMPLEMENTED if error.status_code in (404, 405) else Code.INVALID_ARGUMENT
+        code = _CODES.get(error.status_code, Code.INVALID_ARGUMENT)
         response = _answer(
             error.status_code, Status(code=code, message=error.detail), _media_type(request)
         )

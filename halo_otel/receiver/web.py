@@ -4,17 +4,22 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from types import TracebackType
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from halo_otel.clock import Clock
 from halo_otel.config import sections
+from halo_otel.config.reach import is_local
 from halo_otel.receiver.asgi import AsgiServer
-from halo_otel.selfobs import GAUGES, HELP, Reading
+from halo_otel.receiver.door import Door
+from halo_otel.selfobs import GAUGES, HELP, Counters, Reading
 
-KEY: Final = "web.endpoint"
+KEY: Final = "web"
+_LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Prometheus text exposition format 0.0.4.
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,6 +29,9 @@ class WebServer:
 
     `not_ready` says why the service cannot take data yet or any more, None when it can; `readings`
     gives the metrics of the moment.
+
+    Probes are answered to everybody: they can carry no token. /metrics asks for one where
+    `web.auth.tokens_file` is set.
     """
 
     def __init__(
@@ -32,7 +40,11 @@ class WebServer:
         *,
         not_ready: Callable[[], str | None],
         readings: Callable[[], list[Reading]],
+        counters: Counters,
+        clock: Clock,
     ) -> None:
+        self._config = config
+        self._door = Door(config, KEY, "web", counters, clock)
         self._not_ready = not_ready
         self._readings = readings
         routes = [
@@ -40,7 +52,7 @@ class WebServer:
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
         ]
-        self._server = AsgiServer(Starlette(routes=routes), config.endpoint, KEY)
+        self._server = AsgiServer(Starlette(routes=routes), config, self._door)
 
     @property
     def port(self) -> int:
@@ -69,7 +81,21 @@ class WebServer:
         return PlainTextResponse(f"not ready: {reason}\n", status_code=503)
 
     async def _metrics(self, request: Request) -> Response:
+        reason = self._door.refusal(request.headers.get("authorization"))
+        if reason is not None:
+            headers = {"WWW-Authenticate": "Bearer"}
+            return PlainTextResponse(f"{reason}\n", 401, headers)
+        if is_local(self._config.endpoint) and not _names_this_machine(request):
+            # A page in a browser here, under a name that was made to mean this machine.
+            return PlainTextResponse("ask for it as localhost\n", 403)
         return Response(prometheus_text(self._readings()), media_type=_METRICS_TYPE)
+
+
+def _names_this_machine(request: Request) -> bool:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname in _LOCAL_NAMES
+    except ValueError:
+        return False
 
 
 def prometheus_text(readings: Iterable[Reading]) -> str:

@@ -1,61 +1,44 @@
-"""Tasks that lead to further tasks, as a list of work: no call stack grows with depth.
+"""Work on a tree of tasks, from the leaves up, without a call stack that grows with its depth.
 
-window ─▶ cluster ─▶ contrast pair ─▶ sub-goal
+window ─▶ cluster ─▶ sub-goal ─▶ group of steps
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
-
-class Task(Protocol):
-    """Something to do once. `key` is its identity: the same task found twice is done once."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def depth(self) -> int: ...
-
-
-T = TypeVar("T", bound=Task)
+T = TypeVar("T")
 R = TypeVar("R")
 
 
 async def work_off(
-    tasks: Iterable[T],
-    do: Callable[[T], Awaitable[tuple[R, Sequence[T]]]],
+    root: T,
+    expand: Callable[[T], Awaitable[Sequence[T]]],
+    do: Callable[[T, Sequence[R]], Coroutine[Any, Any, R]],
     *,
     depth_max: int,
-) -> list[tuple[T, R]]:
-    """Do `tasks` and what they lead to, a level at a time, those of a level side by side.
+) -> R:
+    """What `root` comes to: each task is done with what those came to that `expand` names below it.
 
-    `do` gives a result and further tasks, which are dropped below `depth_max`. Results come in the order of
-    levels and, within, of discovery, whatever finished first. What `do` raises first ends the work.
+    Tasks that do not wait for each other run side by side, the deepest and among these the first found
+    first; nothing is deeper than `depth_max` below the root. What a task raises first ends the work.
     """
-    done: list[tuple[T, R]] = []
-    known: set[str] = set()
-    level = list(tasks)
-    while level:
-        fresh = []
-        for task in level:
-            if task.key not in known and task.depth <= depth_max:
-                known.add(task.key)
-                fresh.append(task)
-        level = []
-        try:
-            async with asyncio.TaskGroup() as group:
-                running = [(task, group.create_task(_done(do, task))) for task in fresh]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        for task, future in running:
-            result, further = future.result()
-            done.append((task, result))
-            level.extend(further)
-    return done
+    tasks, depths = [root], [0]
+    below: list[Sequence[int]] = []
+    for place, task in enumerate(tasks):  # grows as it goes
+        found = await expand(task) if depths[place] < depth_max else ()
+        below.append(range(len(tasks), len(tasks) + len(found)))
+        tasks += found
+        depths += [depths[place] + 1] * len(found)
+    running: dict[int, asyncio.Task[R]] = {}
 
+    async def done(place: int) -> R:
+        return await do(tasks[place], [await running[each] for each in below[place]])
 
-async def _done(
-    do: Callable[[T], Awaitable[tuple[R, Sequence[T]]]], task: T
-) -> tuple[R, Sequence[T]]:
-    return await do(task)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for place in sorted(range(len(tasks)), key=lambda place: (-depths[place], place)):
+                running[place] = group.create_task(done(place))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return running[0].result()

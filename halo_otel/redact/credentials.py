@@ -3,6 +3,10 @@
 The forms are the documented prefixes that secret scanners look for (gitleaks' default rules, GitHub
 secret scanning's supported patterns). A form alone is not enough: documentation is full of them, so
 placeholders, words and runs are left out, and the value must look drawn at random.
+
+They are our own and no library's: gitleaks and trufflehog are programs in Go; detect-secrets reads files line by
+line, finds no value that spans an escaped line end in JSON, and its generic detectors (entropy of any quoted
+text) call every hash, id and embedding a secret. Traces are made of these.
 """
 
 import base64
@@ -14,41 +18,71 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from halo_otel.redact import Sensitive, compiled, squeezed
+from halo_otel.redact import Sensitive, beginning, compiled, has_run, squeezed
 
 _BITS_MIN: Final = (
     3.0  # Shannon entropy per character; hex digits drawn at random have 3.4 and more
 )
+_FORM_CHARS_MIN: Final = 20  # the shortest form: AWS' access keys
 _SHOWN_OF_MIN: Final = 16  # of anything shorter four characters are too many
 
-# The group `v` is the secret part. RE2 and Python read these alike.
+# Kind, what every value begins with, and its form. The group `v` is the secret part. RE2 and Python read
+# these alike.
 _TOKENS: Final = (
-    ("AWS access key", r"\b(?P<v>A(?:KIA|SIA)[0-9A-Z]{16})\b"),
+    ("AWS access key", ("AKIA", "ASIA"), r"\b(?P<v>A(?:KIA|SIA)[0-9A-Z]{16})\b"),
     (
-        "AWS secret key",
-        r"(?i:aws_?secret_?(?:access_?)?key)[\"']?\s*[:=]\s*[\"']?(?P<v>[A-Za-z0-9/+]{40})\b",
+        "GitHub token",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,255})\b",
     ),
-    ("GitHub token", r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,255})\b"),
-    ("GitLab token", r"\b(?P<v>glpat-[A-Za-z0-9_-]{20,64})"),
-    ("Slack token", r"\b(?P<v>xox[abeoprs]-[0-9]{6,}-[A-Za-z0-9-]{10,})"),
-    ("Stripe live key", r"\b(?P<v>[sr]k_live_[A-Za-z0-9]{16,128})\b"),
+    ("GitLab token", ("glpat-",), r"\b(?P<v>glpat-[A-Za-z0-9_-]{20,64})"),
+    ("Slack token", ("xox",), r"\b(?P<v>xox[abeoprs]-[0-9]{6,}-[A-Za-z0-9-]{10,})"),
+    ("Stripe live key", ("sk_live_", "rk_live_"), r"\b(?P<v>[sr]k_live_[A-Za-z0-9]{16,128})\b"),
     (
         "model provider's key",
+        ("sk-",),
         r"\b(?P<v>sk-(?:[a-z0-9]{2,10}-){0,3}[A-Za-z0-9_]{20,200}[A-Za-z0-9_-]{0,200})",
     ),
-    ("Google API key", r"\b(?P<v>AIza[A-Za-z0-9_-]{35})"),
-    ("SendGrid key", r"\b(?P<v>SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43})"),
-    ("npm token", r"\b(?P<v>npm_[A-Za-z0-9]{36})\b"),
-    ("Hugging Face token", r"\b(?P<v>hf_[A-Za-z0-9]{34})\b"),
-    ("Azure storage key", r"(?i:AccountKey)=(?P<v>[A-Za-z0-9+/]{86}==)"),
+    ("Google API key", ("AIza",), r"\b(?P<v>AIza[A-Za-z0-9_-]{35})"),
+    ("SendGrid key", ("SG.",), r"\b(?P<v>SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43})"),
+    ("npm token", ("npm_",), r"\b(?P<v>npm_[A-Za-z0-9]{36})\b"),
+    ("Hugging Face token", ("hf_",), r"\b(?P<v>hf_[A-Za-z0-9]{34})\b"),
+    ("DigitalOcean token", ("dop_v1_", "doo_v1_"), r"\b(?P<v>do[op]_v1_[a-f0-9]{64})\b"),
+    ("PyPI token", ("pypi-AgE",), r"\b(?P<v>pypi-AgE[A-Za-z0-9_-]{50,250})"),
+    ("Shopify token", ("shp",), r"\b(?P<v>shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32})\b"),
+    (
+        "Google OAuth token",
+        ("ya29.", "GOCSPX-"),
+        r"\b(?P<v>ya29\.[A-Za-z0-9_-]{30,300}|GOCSPX-[A-Za-z0-9_-]{28})",
+    ),
+    ("Vault token", ("hvs.",), r"\b(?P<v>hvs\.[A-Za-z0-9_-]{90,130})"),
+    ("Databricks token", ("dapi",), r"\b(?P<v>dapi[a-f0-9]{32})\b"),
+    ("Groq key", ("gsk_",), r"\b(?P<v>gsk_[A-Za-z0-9]{52})\b"),
+    ("Linear key", ("lin_api_",), r"\b(?P<v>lin_api_[A-Za-z0-9]{40})\b"),
+    (
+        "Slack web hook",
+        ("hooks.slack.com/services/",),
+        r"\bhooks\.slack\.com/services/(?P<v>T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{20,30})",
+    ),
     (
         "private key",
+        ("-----BEGIN ",),
         r"-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|\\r)*(?P<v>[A-Za-z0-9+/=]{40,})",
     ),
     (
         "web token",
+        ("eyJ",),
         r"\b(?P<v>eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{20,2000})",
     ),
+)
+# The same with a word that must stand in the text, whatever its case.
+_CALLED: Final = (
+    (
+        "AWS secret key",
+        "aws",
+        r"(?i:aws_?secret_?(?:access_?)?key)[\"']?\s*[:=]\s*[\"']?(?P<v>[A-Za-z0-9/+]{40})\b",
+    ),
+    ("Azure storage key", "accountkey", r"(?i:AccountKey)=(?P<v>[A-Za-z0-9+/]{86}==)"),
 )
 _URL: Final = (
     r"\b(?:postgres|postgresql|mysql|mariadb|mongodb|mongodb\+srv|rediss?|amqps?|mssql|sqlserver|ftp)"
@@ -63,12 +97,25 @@ _SETTING: Final = (
 PREFILTER: Final = (
     r"A(?:KIA|SIA)[0-9A-Z]{16}|(?i:secret_?(?:access_?)?key)|gh[pousr]_[A-Za-z0-9]{36}|github_pat_|glpat-|"
     r"xox[abeoprs]-[0-9]|[sr]k_live_|(?:\b|\\[nrt])sk-|AIza|(?:\b|\\[nrt])SG\.|npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{34}|(?i:AccountKey)=|"
+    r"do[op]_v1_|pypi-AgE|shp(?:at|ca|pa|ss)_|ya29\.|GOCSPX-|hvs\.|dapi[a-f0-9]{32}|gsk_|lin_api_|hooks\.slack\.com/|"
     r"PRIVATE KEY|eyJ[A-Za-z0-9_-]+\.eyJ|://[^\s:@/]+:[^\s:@/]+@|"
     r"(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|ACCESS_KEY)[A-Z0-9_]*\s*="
 )
 
-_COMPILED: Final = tuple((kind, compiled(pattern)) for kind, pattern in _TOKENS)
+_FORMS: Final = tuple((kind, hints, compiled(pattern)) for kind, hints, pattern in _TOKENS)
+_CALLED_FORMS: Final = tuple((kind, word, compiled(pattern)) for kind, word, pattern in _CALLED)
 _COMPILED_URL: Final = compiled(_URL)
+_MAYBE_URL: Final = re.compile(r"://[^\s:@/]{1,64}:[^\s:@/]{4,128}@")
+_SETTING_WORDS: Final = (
+    "SECRET",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "API_KEY",
+    "APIKEY",
+    "PRIVATE_KEY",
+    "ACCESS_KEY",
+)
 _COMPILED_SETTING: Final = re.compile(_SETTING)
 
 _PLACEHOLDER: Final = re.compile(
@@ -98,16 +145,32 @@ def find(text: str) -> list[Sensitive]:
 
 
 def _tokens(text: str) -> Iterator[Sensitive]:
-    for kind, pattern in _COMPILED:
-        for match in pattern.finditer(text):
-            value = match["v"]
-            if kind == "web token" and not _is_web_token(value):
-                continue
-            if _is_drawn(value) and not _PUBLIC.search(text[: match.start()][-40:]):
-                yield _sensitive(match, kind)
+    for kind, match in _formed(text):
+        value = match["v"]
+        if kind == "web token" and not _is_web_token(value):
+            continue
+        before = text[max(0, match.start() - 40) : match.start()]
+        if _is_drawn(value, of_letters=kind == "Hugging Face token") and not _PUBLIC.search(before):
+            yield _sensitive(match, kind)
+
+
+def _formed(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    if not has_run(text, _FORM_CHARS_MIN):
+        return
+    for kind, hints, pattern in _FORMS:
+        for hint in hints:
+            if hint in text:
+                yield from ((kind, match) for match in beginning(pattern, hints, text))
+                break
+    lower = text.lower()
+    for kind, word, pattern in _CALLED_FORMS:
+        if word in lower:
+            yield from ((kind, match) for match in pattern.finditer(text))
 
 
 def _urls(text: str) -> Iterator[Sensitive]:
+    if "://" not in text or not _MAYBE_URL.search(text):
+        return
     for match in _COMPILED_URL.finditer(text):
         password, host = match["v"], match["host"]
         if (
@@ -120,22 +183,25 @@ def _urls(text: str) -> Iterator[Sensitive]:
 
 
 def _settings(text: str) -> Iterator[Sensitive]:
+    if "=" not in text or not any(word in text for word in _SETTING_WORDS):
+        return
     for match in _COMPILED_SETTING.finditer(text):
         value = match["v"]
         if not _NO_PASSWORD.fullmatch(value) and "." not in value[1:-1] and _is_drawn(value):
             yield _sensitive(match, "secret setting")
 
 
-def _is_drawn(value: str) -> bool:
-    """Whether `value` looks drawn at random: no placeholder, letters and digits mixed, no word."""
+def _is_drawn(value: str, *, of_letters: bool = False) -> bool:
+    """Whether `value` looks drawn at random: no placeholder, no word, letters mixed with digits, or, where its
+    issuer draws it `of_letters`, capitals with small ones."""
     if _PLACEHOLDER.search(value):
         return False
     counts = Counter(value)
     bits = -sum(n / len(value) * math.log2(n / len(value)) for n in counts.values())
     return (
         bits >= _BITS_MIN
-        and any(char.isdigit() for char in value)
         and any(char.isalpha() for char in value)
+        and (any(char.isdigit() for char in value) or (of_letters and not value[3:].islower()))
     )
 
 

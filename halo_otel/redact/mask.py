@@ -1,42 +1,22 @@
-"""Takes sensitive values out of a text: what `credentials` and `personal` find, and what a person would not
-send to strangers though no issuer's form or checksum proves it: e-mail addresses, telephone numbers, and
-values that stand where a secret stands (`"password": …`, `Authorization: Bearer …`).
+"""A text with what is sensitive in it replaced: what `credentials`, `personal`, `contact`, `named` and the
+operator's own patterns find.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from halo_otel.redact import Sensitive, credentials, personal
+from halo_otel.redact import Sensitive, contact, credentials, named, personal
+from halo_otel.redact.custom import Custom
 
-# Every repetition is bounded: a text written by a stranger costs no more than its length.
-_MAIL: Final = re.compile(
-    r"[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
-)
-# International numbers as ITU-T E.123 writes them, with their plus sign; North American ones with separators.
-_TELEPHONE: Final = re.compile(
-    r"(?<![\w+])(?:\+[1-9](?:[ ().-]{0,2}\d){7,14}|(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4})(?![\w.-]*\d)"
-)
-_SECRET: Final = re.compile(
-    r"(?i)(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|access[_-]?token|"
-    r"auth[_-]?token|refresh[_-]?token|session[_-]?id|authorization|cookie|credentials?)[\w-]{0,20}"
-    r"[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}(?:(?:bearer|basic) )?"
-    r"(?!(?:true|false|null|none|bearer|basic)\b)(?P<v>[^\s\"'\\,;:&\[\](){}<>*$]{4,4096})"
-)
-_BEARER: Final = re.compile(r"(?i)\bbearer\s{1,4}(?P<v>[A-Za-z0-9._~+/-]{12,4096}=*)")
-
-# A cheap RE2 pattern that matches every text that `mask` changes.
+# A cheap RE2 pattern that matches every text that `mask` changes by `USUAL`.
 PREFILTER: Final = "|".join(
-    (
-        credentials.PREFILTER,
-        personal.PREFILTER,
-        r"[A-Za-z0-9_%+-]@[A-Za-z0-9-]",
-        r"\+[1-9][ ().-]{0,2}\d|\d{3}\)? ?[ .-]?\d{3}[ .-]\d{4}",
-        r"(?i:passw|passphrase|secret|key|token|session|authorization|cookie|credential|bearer)",
-    )
+    (credentials.PREFILTER, personal.PREFILTER, contact.PREFILTER, named.PREFILTER)
 )
+_PERSONAL: Final = {"card number": "card", "IBAN": "iban"}  # all other numbers: `national_id`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,38 +27,99 @@ class Masked:
     kinds: Counter[str]
 
 
-def mask(text: str) -> Masked:
-    """`text` with `[kind shown]` in place of every sensitive value.
+class Rules:
+    """What is sensitive: the kinds of `config.sections.SensitiveKind`, and patterns by their names."""
+
+    def __init__(self, kinds: Collection[str], patterns: Mapping[str, str] | None = None) -> None:
+        self._kinds = frozenset(kinds)
+        self._custom = Custom(patterns or {})
+        self._personal = self._kinds & {"card", "iban", "national_id"}
+
+    @classmethod
+    def usual(cls, patterns: Mapping[str, str]) -> "Rules":
+        """What a person would not send to strangers, and `patterns`. Addresses of machines are no secret to
+        who reads their traces."""
+        return cls(("credentials", "card", "iban", "national_id", "email", "phone"), patterns)
+
+    @property
+    def prefilter(self) -> str:
+        """A cheap RE2 pattern that matches every text that `mask` changes by these rules, if they are usual."""
+        return "|".join(filter(None, (PREFILTER, self._custom.prefilter)))
+
+    def find(self, text: str) -> list[Sensitive]:
+        """What is sensitive in `text`, in order of place; some may overlap."""
+        return sorted(self._all(text))
+
+    def _all(self, text: str) -> Iterator[Sensitive]:
+        if "credentials" in self._kinds:
+            yield from credentials.find(text)
+            yield from named.find(text)
+        if self._personal:
+            for one in personal.find(text):
+                if _PERSONAL.get(one.kind, "national_id") in self._personal:
+                    yield one
+        if "email" in self._kinds:
+            yield from contact.emails(text)
+        if "phone" in self._kinds:
+            yield from contact.telephones(text)
+        if "ip" in self._kinds:
+            yield from contact.addresses(text)
+        yield from self._custom.find(text)
+
+
+USUAL: Final = Rules.usual({})
+
+
+def shown(value: Sensitive) -> str:
+    """What people and models see of a value: its kind, and at most four characters."""
+    return f"[{value.kind}{value.shown and ' '}{value.shown}]"
+
+
+def mask(
+    text: str,
+    rules: Rules = USUAL,
+    stand_in: Callable[[Sensitive], str] = shown,
+    kept: re.Pattern[str] | None = None,
+) -> Masked:
+    """`text` with `stand_in(value)` in place of every sensitive value by `rules`; what `kept` matches stays.
 
     The same value becomes the same mask in every text; what is masked stays as it is when masked again.
     """
     kinds: Counter[str] = Counter()
-    while places := sorted(
-        _found(text)
-    ):  # what stood in one piece with a masked value may stand out now
-        text = _without(text, places, kinds)
+    # What stood in one piece with a masked value may stand out now.
+    while places := rules.find(text):
+        if kept is not None:
+            places = _outside(places, [match.span() for match in kept.finditer(text)])
+        if not places:
+            break
+        text = _without(text, places, stand_in, kinds)
     return Masked(text=text, kinds=kinds)
 
 
-def _without(text: str, places: list[Sensitive], kinds: Counter[str]) -> str:
+def _outside(places: list[Sensitive], spared: list[tuple[int, int]]) -> list[Sensitive]:
+    """The places that touch none of `spared`, which are in order and apart."""
+    ends = [end for _, end in spared]
+
+    def touches(place: Sensitive) -> bool:
+        behind = bisect_right(ends, place.start)  # the first that ends after the place begins
+        return behind < len(spared) and spared[behind][0] < place.end
+
+    return [place for place in places if not touches(place)]
+
+
+def _without(
+    text: str,
+    places: list[Sensitive],
+    stand_in: Callable[[Sensitive], str],
+    kinds: Counter[str],
+) -> str:
     pieces: list[str] = []
     end = 0
     for place in places:
         if place.start < end:  # overlaps the one before: what sticks out goes with it
             end = max(end, place.end)
             continue
-        pieces += (text[end : place.start], f"[{place.kind}{place.shown and ' '}{place.shown}]")
+        pieces += (text[end : place.start], stand_in(place))
         kinds[place.kind] += 1
         end = place.end
     return "".join((*pieces, text[end:]))
-
-
-def _found(text: str) -> Iterator[Sensitive]:
-    yield from credentials.find(text)
-    yield from personal.find(text)
-    for kind, pattern in (("e-mail", _MAIL), ("telephone number", _TELEPHONE)):
-        for match in pattern.finditer(text):
-            yield Sensitive(match.start(), match.end(), kind, match[0], "")
-    for pattern in (_SECRET, _BEARER):
-        for match in pattern.finditer(text):
-            yield Sensitive(match.start("v"), match.end("v"), "secret", match["v"], "")

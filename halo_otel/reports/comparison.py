@@ -69,7 +69,7 @@ def render_json(comparison: Comparison) -> str:
                 "before": _sight_json(one.before),
                 "after": _sight_json(one.after),
                 "effect": _effect_json(one.effect),
-                "recommendation": one.finding.recommendation,
+                "recommendation": one.finding.full_recommendation,
             }
             for one in comparison.findings
         ],
@@ -123,7 +123,7 @@ def _finding(one: FindingChange) -> Iterable[str]:
         ratio = f"; {number(one.effect.value)} times, 95 % interval {number(low)} to {number(high)}"
     yield f"  before {_sight(one.before)}, after {_sight(one.after)}{ratio}"
     if one.breaks:
-        yield f"  Do: {escape(one.finding.recommendation)}"
+        yield f"  Do: {escape(one.finding.full_recommendation)}"
 
 
 def _sight(sight: Sight) -> str:

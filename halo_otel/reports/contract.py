@@ -78,7 +78,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "detector": finding.detector,
         "category": finding.category,
         "title": finding.title,
-        "summary": finding.summary,
+        "summary": finding.full_summary,
         "subject": {
             "service": subject.service,
             "agent": subject.agent,
@@ -103,7 +103,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         ],
         "root_cause": cause
         and {"trace_id": cause.trace_id, "span_id": cause.span_id, "why": cause.why},
-        "recommendation": finding.recommendation,
+        "recommendation": finding.full_recommendation,
         "tier": finding.tier,
         "first_seen": rfc3339(finding.first_seen_ns),
         "last_seen": rfc3339(finding.last_seen_ns),

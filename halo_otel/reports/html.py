@@ -93,7 +93,7 @@ def _summary(summary: Summary) -> Iterable[str]:
         for finding in summary.first:
             yield (
                 f"<li><strong>{text(finding.title)}</strong> ({text(figures(finding))}).<br>"
-                f"Do: {text(finding.recommendation)}</li>"
+                f"Do: {text(finding.full_recommendation)}</li>"
             )
         yield "</ol>"
     yield "</section>"
@@ -108,7 +108,7 @@ def _finding(place: int, finding: Finding) -> Iterable[str]:
         f'<span class="dim">{finding.status.value} · {text(finding.category)} · '
         f"{text(share(finding.impact))}</span></summary>"
     )
-    yield f"<p>{text(finding.summary)}</p>"
+    yield f"<p>{text(finding.full_summary)}</p>"
     yield "<dl>"
     for name, told in _facts(finding):
         yield f"<dt>{name}</dt><dd>{told}</dd>"
@@ -121,7 +121,7 @@ def _finding(place: int, finding: Finding) -> Iterable[str]:
 
 
 def _facts(finding: Finding) -> Iterable[tuple[str, str]]:
-    yield "Do", text(finding.recommendation)
+    yield "Do", text(finding.full_recommendation)
     yield "Saves", text(wasted(finding.impact) or "nothing that can be measured")
     yield "Subject", _subject(finding.subject)
     if cause := finding.root_cause:

@@ -8,7 +8,7 @@ from halo_otel.model.finding import Effect, Evidence, Finding
 from halo_otel.model.report import Report
 from halo_otel.reports import words
 from halo_otel.reports.summary import Summary, figures, summarize
-from halo_otel.reports.words import clip, moment, number, percent, share, wasted
+from halo_otel.reports.words import about, clip, moment, number, percent, share, wasted
 
 EVIDENCE_MAX: Final = 10  # evidence lines per finding; the JSON has them all
 
@@ -65,7 +65,7 @@ def _first(summary: Summary) -> list[str]:
     for place, finding in enumerate(summary.first, start=1):
         lines += [
             f"{place}. **{escape(finding.title)}** ({figures(finding)}).  ",
-            f"   Do: {escape(finding.recommendation)}",
+            f"   Do: {escape(finding.full_recommendation)}",
         ]
     if summary.more:
         lines += ["", f"{summary.more} more below."]
@@ -82,7 +82,7 @@ def _finding(place: int, finding: Finding) -> list[str]:
         f"since {since}, seen in {seen} · confidence {percent(finding.confidence)} · "
         f"{_code(finding.fingerprint)}",
         "",
-        escape(finding.summary),
+        escape(finding.full_summary),
         "",
         f"- **Subject:** {_subject(finding)}",
         f"- **Affected:** {share(finding.impact)}",
@@ -92,7 +92,7 @@ def _finding(place: int, finding: Finding) -> list[str]:
     if cause := finding.root_cause:
         where = _where(cause.trace_id, cause.span_id)
         lines.append(f"- **Cause:** {where}: {escape(cause.why)}")
-    lines += [f"- **Do:** {escape(finding.recommendation)}", *_evidence(finding.evidence), ""]
+    lines += [f"- **Do:** {escape(finding.full_recommendation)}", *_evidence(finding.evidence), ""]
     return lines
 
 
@@ -123,20 +123,7 @@ def _coverage(report: Report) -> list[str]:
 
 
 def _subject(finding: Finding) -> str:
-    subject = finding.subject
-    named = {
-        "service": subject.service,
-        "agent": subject.agent,
-        "tool": subject.tool,
-        "model": subject.model,
-        **dict(sorted(subject.attributes.items())),
-    }
-    known = [
-        f"{escape(clip(key))} {escape(clip(name))}"
-        for key, name in named.items()
-        if name is not None
-    ]
-    return ", ".join(known) or "everything in the window"
+    return escape(about(finding.subject)) or "everything in the window"
 
 
 def _effect(effect: Effect) -> str:

@@ -102,7 +102,9 @@ def _result(finding: Finding, rules: Sequence[str]) -> dict[str, object]:
         "ruleIndex": rules.index(finding.detector),
         "level": _LEVELS[finding.severity],
         "message": {
-            "text": message(f"{finding.title}\n{finding.summary}\nDo: {finding.recommendation}")
+            "text": message(
+                f"{finding.title}\n{finding.full_summary}\nDo: {finding.full_recommendation}"
+            )
         },
         "locations": [{"logicalLocations": _logical(finding)}],
         "relatedLocations": [_related(place, one) for place, one in enumerate(finding.evidence)],

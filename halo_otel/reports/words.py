@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from halo_otel.clock import rfc3339
-from halo_otel.model.finding import Impact
+from halo_otel.model.finding import Impact, Subject
 
 NAME_CHARS_MAX: Final = 200  # of a service, an agent, a tool; the JSON has them whole
 
@@ -19,6 +19,19 @@ def share(impact: Impact) -> str:
 def percent(part: float) -> str:
     """A share in 0..1 as `14 %`."""
     return f"{part * 100:.0f} %"
+
+
+def about(subject: Subject) -> str:
+    """`service travel, agent booking, tool pay`; empty if it is about no one in particular."""
+    named = {
+        "service": subject.service,
+        "agent": subject.agent,
+        "tool": subject.tool,
+        "model": subject.model,
+        **dict(sorted(subject.attributes.items())),
+    }
+    told = [f"{clip(key)} {clip(name)}" for key, name in named.items() if name is not None]
+    return ", ".join(told)
 
 
 def moment(time_ns: int) -> str:

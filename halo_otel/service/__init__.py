@@ -6,7 +6,8 @@ The service is two processes, so that acknowledging never waits for analysing:
       │ durable offsets, counters  ▼  ▲ checkpoints, counters
     engine  ingest ─▶ window ─▶ analysis ─▶ findings ─▶ emitter     (and the control API)
 
-The front starts the engine and speaks with it over two pipes (`link`). When either dies the other
-follows: a restart finds everything acknowledged in the journal. `offline` composes the same stages
+The front starts the engine and speaks with it over two pipes (`link`). An engine that dies is started
+again (`keeper`); when the front dies the engine follows. Either way everything acknowledged is in the
+journal. `offline` composes the same stages
 without a service for `halo-otel analyze`.
 """

@@ -17,9 +17,9 @@ from halo_otel.analysis.run import Run
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config import sections
-from halo_otel.errors import HaloError
+from halo_otel.errors import HaloError, Retryable
 from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, RunInfo
-from halo_otel.model.finding import Finding
+from halo_otel.model.finding import MODEL_TIER, Finding
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
 from halo_otel.model.span import TraceId
@@ -75,6 +75,7 @@ class Analyst:
         self._watch: Watch | None = None
         self._latest: Report | None = None
         self._resume_ns = 0
+        self._held: tuple[ScheduledRun, int] | None = None
         self._judged_before_ns: int | None = None  # when an earlier process ran last
         self._under_way: asyncio.Future[Any] | None = None
 
@@ -134,6 +135,7 @@ class Analyst:
         if now_ns < self._resume_ns:
             return
         try:
+            self._publish_held()
             scheduled = self._scheduler.tick(now_ns)
             if scheduled is not None:
                 self._publish(scheduled, now_ns)
@@ -149,15 +151,31 @@ class Analyst:
         self._counters.add("halo.analysis.failed_runs")
 
     def _run_on_demand(self) -> Report:
+        self._publish_held()
         now_ns = self._clock.now_ns()
         return self._publish(self._scheduler.run_now(now_ns), now_ns)
 
+    def _publish_held(self) -> None:
+        """Record the run that the registry did not take when it was made: no other says the same."""
+        if self._held is not None:
+            self._publish(*self._held)
+
     def _publish(self, scheduled: ScheduledRun, now_ns: int) -> Report:
+        """Record a run, or hold it while the registry cannot be written. Raises `HaloError`."""
+        self._held = None
+        try:
+            return self._record(scheduled, now_ns)
+        except Retryable:
+            self._held = scheduled, now_ns
+            self._watch = None  # it has seen the run: begin again with what the registry remembers
+            raise
+
+    def _record(self, scheduled: ScheduledRun, now_ns: int) -> Report:
         """Record a run that began at `now_ns`: findings, what is to be told of them, baselines."""
         run, report = scheduled.run, scheduled.run.report
         known = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
         # What the model found only the model sees again: no run without it speaks for its end.
-        subjects = {one.fingerprint: one.subject for one in known if one.tier != "model"}
+        subjects = {one.fingerprint: one.subject for one in known if one.tier != MODEL_TIER}
         if self._judged_before_ns is None:
             self._judged_before_ns = self._last_run_ns()
         watched = self._watched(run, known, now_ns)
@@ -221,7 +239,7 @@ class Analyst:
         subjects = {
             finding.fingerprint: finding.subject
             for finding in known
-            if finding.category not in UNWATCHED
+            if finding.category not in UNWATCHED and finding.tier != MODEL_TIER
         }
         return self._watch.take(run, subjects, self._judged_before_ns or 0, now_ns)
 
@@ -234,6 +252,7 @@ class Analyst:
             findings=tuple(
                 replace(
                     finding,
+                    explanation=known[finding.fingerprint].explanation,
                     status=known[finding.fingerprint].status,
                     first_seen_ns=known[finding.fingerprint].first_seen_ns,
                     last_seen_ns=known[finding.fingerprint].last_seen_ns,

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from halo_otel.errors import Permanent
 from halo_otel.service.link import LINE_BYTES_MAX, Message
 
 logger = logging.getLogger(__name__)
@@ -14,17 +14,20 @@ logger = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 20.0
 
 
-class EngineDied(Permanent):
-    """The engine process ended by itself; its own log lines say why."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """How an engine ended by itself; `failure` is what it told of it, if it could."""
+
+    code: int  # minus the signal's number if one killed it (subprocess.Popen.returncode)
+    failure: str | None = None
+    permanent: bool = False  # it would fail the same way again
+
+    def __str__(self) -> str:
+        return self.failure or f"the engine process ended with code {self.code}"
 
 
 class EngineChild:
-    """Starts the engine, passes messages, and notices its death.
-
-    `run` must be a task of the front's group: it returns after a `stop` and raises `EngineDied`
-    when the engine ends by itself, which takes the service down. Nothing acknowledged is lost by
-    that, it is in the journal.
-    """
+    """One engine process: starts it, passes messages, and notices its end."""
 
     def __init__(self, on_message: Callable[[Message], None]) -> None:
         self._on_message = on_message
@@ -52,23 +55,26 @@ class EngineChild:
             return
         process.stdin.write(message.line())
 
-    async def run(self) -> None:
-        """Pass on messages until the engine ends. Raises EngineDied."""
+    async def run(self) -> Death | None:
+        """Pass on messages until the engine ends; None if it was asked to."""
         process = self._process
         assert process is not None
         assert process.stdout is not None
-        failure = None
+        last = Message()
         while line := await process.stdout.readline():
             message = Message.parse(line)
-            failure = message.failure or failure
+            if message.failure is not None:
+                last = message
             self._on_message(message)
         code = await process.wait()
-        if not self._stopping:
-            raise EngineDied(
-                failure
-                or f"the engine process ended with code {code}: see its log lines above; "
-                "everything acknowledged is in the journal and is read again at the next start"
-            )
+        if self._stopping:
+            return None
+        return Death(code=code, failure=last.failure, permanent=last.permanent)
+
+    def kill(self) -> None:
+        """End it at once; as safe as any crash."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def stop(self) -> None:
         """Ask the engine to finish, wait, kill it when it does not. Safe twice and unstarted."""

@@ -22,16 +22,19 @@ from halo_otel.control.server import ControlServer
 from halo_otel.control.sources import ServiceStatus, Sources
 from halo_otel.emitter.metrics import Metrics
 from halo_otel.emitter.outbox import Emitter
-from halo_otel.errors import HaloError
+from halo_otel.errors import HaloError, Permanent
 from halo_otel.findings import Registry
 from halo_otel.ingest.pump import Ingest
-from halo_otel.journal import JournalReader, read_checkpoint
+from halo_otel.journal import JournalReader, oldest_offset, read_checkpoint
+from halo_otel.llm.budget import Periods
+from halo_otel.redact.redactor import Redactor
 from halo_otel.selfobs import Counters, Reading
 from halo_otel.service import logs
 from halo_otel.service.analyst import Analyst
 from halo_otel.service.link import Message, reason
 from halo_otel.service.loading import collect_cycles_rarely
 from halo_otel.service.reasoning import reasoning
+from halo_otel.service.redaction import redaction
 from halo_otel.service.thinker import Thinker
 from halo_otel.service.uplink import Uplink
 from halo_otel.window.store import WindowStore
@@ -53,7 +56,11 @@ class _Stopped(Exception):
 class Engine:
     """Everything behind the journal."""
 
-    def __init__(self, config: Config, uplink: Uplink, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, uplink: Uplink, clock: Clock, *, successor: bool = False
+    ) -> None:
+        """`successor`: the engine before this one died by itself."""
+        self._successor = successor
         self._config = config
         self._uplink = uplink
         self._clock = clock
@@ -69,6 +76,7 @@ class Engine:
         config = self._config
         replica = config.registry.replica or platform.node()
         async with AsyncExitStack() as stack:
+            redact = await asyncio.to_thread(redaction, config, self._counters)
             emit = config.emit if config.exporters.otlp.enabled else None
             registry = Registry(config.registry_url, emit, self._counters, replica=replica)
             await asyncio.to_thread(registry.open)
@@ -91,11 +99,11 @@ class Engine:
                     on_report=None if thinker is None else thinker.offer,
                 )
             )
-            emitter = await self._emission(stack, registry, replica)
+            emitter = await self._emission(stack, registry, replica, redact.emit)
             sources = self._sources(registry, store, analyst)
             await stack.enter_async_context(ControlServer(sources, self._clock, control_target))
             self._uplink.send(Message(ready=True))
-            await self._work(store, analyst, emitter, thinker)
+            await self._work(store, analyst, emitter, thinker, redact.store)
 
     async def _thinker(
         self, stack: AsyncExitStack, registry: Registry, store: WindowStore
@@ -104,30 +112,33 @@ class Engine:
         config = self._config
         if config.llm.model is None:
             return None
-        tier = reasoning(config, self._clock, self._counters, remembers=True)
+        account = registry.account(Periods(config.llm.budget.hour, config.llm.budget.day))
+        tier = reasoning(config, self._clock, self._counters, remembers=True, account=account)
         return Thinker(
             await stack.enter_async_context(tier),
             registry,
             store,
             self._clock,
             self._counters,
+            config.llm,
             lookback_s=config.analysis.lookback,
         )
 
     async def _emission(
-        self, stack: AsyncExitStack, registry: Registry, replica: str
+        self, stack: AsyncExitStack, registry: Registry, replica: str, redact: Redactor | None
     ) -> Emitter | None:
         """Start what speaks to the Collector; None if `exporters.otlp.enabled` is off."""
         exporter = self._config.exporters.otlp
         if not exporter.enabled:
             return None
-        emitter = Emitter(registry, exporter, self._clock, self._counters, Random())
+        emitter = Emitter(registry, exporter, self._clock, self._counters, Random(), redact)
         metrics = Metrics(
             exporter,
             self.readings,
             self._counters,
             interval_s=self._config.telemetry.metrics_interval,
             replica=replica,
+            redact=redact,
         )
         await stack.enter_async_context(metrics)
         return await stack.enter_async_context(emitter)
@@ -138,10 +149,11 @@ class Engine:
         analyst: Analyst,
         emitter: Emitter | None,
         thinker: Thinker | None,
+        redact: Redactor | None,
     ) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._ingest(store))
+                tasks.create_task(self._ingest(store, redact))
                 tasks.create_task(self._compact(store))
                 tasks.create_task(self._report_counters())
                 tasks.create_task(analyst.run())
@@ -152,15 +164,26 @@ class Engine:
         except* _Stopped:
             pass
 
-    async def _ingest(self, store: WindowStore) -> None:
+    async def _ingest(self, store: WindowStore, redact: Redactor | None) -> None:
         """Follow the journal as it becomes durable; at a stop store what is left, then end all."""
         await self._advanced.wait()  # the front has recovered the journal: it may be read
         if self._durable is None:
             raise _Stopped  # it could not
         directory = self._config.journal_directory
-        start = max(store.resume_offset, await asyncio.to_thread(read_checkpoint, directory))
+        # What a damaged window held is read again, as far as it is still there.
+        oldest = oldest_offset if store.set_aside else read_checkpoint
+        start = max(store.resume_offset, await asyncio.to_thread(oldest, directory))
+        if start <= self._durable:  # else `tick` says what is wrong
+            self._uplink.send(Message(checkpoint=start))
         reader = JournalReader(directory, start)
-        ingest = Ingest(reader, store, self._counters, self._clock)
+        ingest = Ingest(
+            reader,
+            store,
+            self._counters,
+            self._clock,
+            successor=self._successor,
+            redact=redact,
+        )
         while True:
             self._advanced.clear()
             stopping = self._stop.is_set()
@@ -258,11 +281,12 @@ def main() -> None:
     logs.configure("engine", config.telemetry.log_level)
     assert first.control_target is not None
     try:
-        asyncio.run(Engine(config, uplink, SystemClock()).run(first.control_target))
+        engine = Engine(config, uplink, SystemClock(), successor=first.successor)
+        asyncio.run(engine.run(first.control_target))
     except Exception as error:
         why = reason(error)
         if isinstance(why, HaloError):
-            uplink.send(Message(failure=str(why)))
+            uplink.send(Message(failure=str(why), permanent=isinstance(why, Permanent)))
         else:
             logger.critical("the engine failed", exc_info=why)
         os._exit(1)

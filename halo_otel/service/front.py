@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import os
 import re
+import resource
 import signal
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from halo_otel.clock import NS_PER_S, Clock, SystemClock
@@ -19,7 +22,7 @@ from halo_otel.receiver.intake import Intake
 from halo_otel.receiver.web import WebServer
 from halo_otel.selfobs import Counters, Reading
 from halo_otel.service import logs
-from halo_otel.service.child import EngineChild
+from halo_otel.service.keeper import Keeper
 from halo_otel.service.link import Message, reason
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,12 @@ UNIX_PATH_BYTES_MAX = 107
 # gRPC reads a target as a URI, so other characters would have to be escaped, and by whom it does
 # not say (grpc/doc/naming.md).
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
+
+
+# localhost is two addresses, and gRPC counts connections for each.
+_ADDRESSES = 2
+# Journal, sockets, pipes, libraries, with room to spare.
+_OTHER_FILES = 256
 
 
 class _Stopped(Exception):
@@ -51,38 +60,52 @@ class Front:
         self._config = config
         self._clock = clock
         self._counters = Counters()
+        self._engine = Keeper(self._on_message, clock, self._counters)
         self._engine_counters: tuple[Reading, ...] = ()
-        self._engine_ready = asyncio.Event()
         self._engine_told_ns = 0
         self._stop = asyncio.Event()
         self._journal = Journal(config.journal_directory, config.journal, clock, self._counters)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises the HaloError that ended the service otherwise."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
         _make_storage(self._config.storage.directory)
+        _allow_files(self._config)
         async with AsyncExitStack() as stack:
             socket = _control_socket(stack, self._config.storage.directory)
-            engine = EngineChild(self._on_message)
+            engine = self._engine
+            self._obey_signals()
             stack.push_async_callback(engine.stop)
             await engine.start()
             journal = await stack.enter_async_context(self._journal)
-            _remove_leftover(socket)
             target = f"unix:{socket}"
-            engine.send(Message(config=self._config.model_dump(mode="json"), control_target=target))
+            config = self._config.model_dump(mode="json")
+            first = Message(config=config, control_target=target)
+            engine.begin(first, partial(_remove_leftover, socket))
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(engine.run())
+                    tasks.create_task(engine.watch(self._config.window.stall_timeout))
                     tasks.create_task(journal.run())
-                    tasks.create_task(self._tell_durable(engine))
-                    tasks.create_task(self._tell_counters(engine))
+                    tasks.create_task(self._tell_durable())
+                    tasks.create_task(self._tell_counters())
                     tasks.create_task(self._serve(journal, target))
             except* _Stopped:
                 logger.info("stopping")
             finally:
-                engine.send(Message(durable=journal.durable_offset))
+                engine.tell_durable(journal.durable_offset)
+
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        """Stop in good order; when asked a second time, at once: that is as safe as a crash."""
+        if self._stop.is_set():
+            logger.warning("asked again to stop: ending at once")
+            self._engine.kill()
+            os._exit(128 + number)  # as a shell tells of a process that a signal ended
+        self._stop.set()
 
     async def _serve(self, journal: Journal, control_target: str) -> None:
         """Listen until a signal comes; then let requests in flight finish."""
@@ -91,13 +114,26 @@ class Front:
         proxy = pass_through(control_target)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(proxy.close)
-            web = WebServer(self._config.web, not_ready=self._not_ready, readings=self._readings)
+            counters, clock = self._counters, self._clock
+            web = WebServer(
+                self._config.web,
+                not_ready=self._not_ready,
+                readings=self._readings,
+                counters=counters,
+                clock=clock,
+            )
             await stack.enter_async_context(web)
             grpc = GrpcServer(
-                otlp.protocols.grpc, intake, handlers=[proxy], services=[SERVICE_NAME]
+                otlp.protocols.grpc,
+                intake,
+                counters,
+                clock,
+                handlers=[proxy],
+                services=[SERVICE_NAME],
             )
             await stack.enter_async_context(grpc)
-            http = await stack.enter_async_context(HttpServer(otlp.protocols.http, intake))
+            http = HttpServer(otlp.protocols.http, intake, counters, clock)
+            await stack.enter_async_context(http)
             logger.info(
                 "receiving OTLP/gRPC on port %d and OTLP/HTTP on port %d; health on port %d",
                 grpc.port,
@@ -109,7 +145,7 @@ class Front:
             await grpc.drain()
         raise _Stopped
 
-    async def _tell_durable(self, engine: EngineChild) -> None:
+    async def _tell_durable(self) -> None:
         """Tell the engine how far the journal is durable, at once and whenever it has grown."""
         grown = asyncio.Event()
         grown.set()
@@ -117,17 +153,16 @@ class Front:
         while True:
             await grown.wait()
             grown.clear()
-            engine.send(Message(durable=self._journal.durable_offset))
+            self._engine.tell_durable(self._journal.durable_offset)
 
-    async def _tell_counters(self, engine: EngineChild) -> None:
+    async def _tell_counters(self) -> None:
         while True:
-            engine.send(Message(counters=tuple(self._counters.snapshot())))
+            self._engine.send(Message(counters=tuple(self._counters.snapshot())))
             await self._clock.sleep(COUNTERS_INTERVAL_S)
 
     def _on_message(self, message: Message) -> None:
         self._engine_told_ns = self._clock.now_ns()
         if message.ready:
-            self._engine_ready.set()
             logger.info("ready")
         if message.checkpoint is not None:
             self._journal.checkpoint(message.checkpoint)
@@ -137,8 +172,8 @@ class Front:
     def _not_ready(self) -> str | None:
         if self._stop.is_set():
             return "stopping"
-        if not self._engine_ready.is_set():
-            return "the engine is starting"
+        if (missing := self._engine.missing) is not None:
+            return missing
         if self._journal.full:
             return "the journal is full"
         silent_s = (self._clock.now_ns() - self._engine_told_ns) / NS_PER_S
@@ -159,6 +194,31 @@ def _make_storage(directory: Path) -> None:
             f"storage.directory: cannot create {directory} ({error.strerror}): choose a directory "
             "this user may write to"
         ) from error
+
+
+def _allow_files(config: Config) -> None:
+    """As many open files as the system lets us have: connections must not take those of the journal.
+
+    The soft limit is 1024 almost everywhere, for programs that use select(2); ours do not.
+    """
+    protocols = config.receivers.otlp.protocols
+    connections = (
+        _ADDRESSES * protocols.grpc.max_connections
+        + protocols.http.max_connections
+        + config.web.max_connections
+    )
+    wanted = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        logger.warning(
+            "this process may open %d files, and %d connections are allowed: raise the limit (ulimit -n),"
+            " or lower the max_connections of receivers.otlp.protocols and web",
+            most,
+            connections,
+        )
 
 
 def _control_socket(stack: AsyncExitStack, directory: Path) -> Path:

@@ -3,6 +3,9 @@
     front → engine   {"config": …} once, then {"durable": offset}, {"counters": …}, {"stop": true}
     engine → front   {"ready": true}, {"checkpoint": offset}, {"counters": …}, {"failure": why} last
 
+An engine that is started in the place of one that died by itself is told so: `successor`. A failure
+that another engine would meet as well is `permanent`.
+
 End of file without a `stop` means that the other process died.
 """
 
@@ -28,6 +31,8 @@ class Message:
     ready: bool = False
     stop: bool = False
     failure: str | None = None
+    successor: bool = False
+    permanent: bool = False
 
     def line(self) -> bytes:
         """The message as it goes over the pipe, with its newline."""
@@ -40,6 +45,8 @@ class Message:
             "ready": self.ready or None,
             "stop": self.stop or None,
             "failure": self.failure,
+            "successor": self.successor or None,
+            "permanent": self.permanent or None,
         }
         present = {key: value for key, value in parts.items() if value is not None}
         return json.dumps(present).encode() + b"\n"

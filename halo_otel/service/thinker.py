@@ -1,8 +1,9 @@
 """The model tier of a running service: deepens the newest report, one at a time, after it was told.
 
 Deterministic findings never wait for it: it works on a copy, in a task of its own, and what it adds is
-recorded as a run of its own (trigger `model`). A newer report replaces one that waits. An endpoint that
-fails costs what the model would have added, a log line and a count.
+recorded as a run of its own (trigger `model`), which moves the life of nothing but what the model found. A
+newer report replaces one that waits. An endpoint that fails costs what the model would have added, a log line
+and a count.
 """
 
 import asyncio
@@ -12,9 +13,13 @@ from contextlib import ExitStack
 
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.clock import NS_PER_S, Clock
+from halo_otel.config.sections import Llm
 from halo_otel.errors import HaloError
-from halo_otel.findings import Registry, RunInfo
+from halo_otel.findings import UNRESOLVED, DroppedClaim, Query, Registry, RunInfo
+from halo_otel.model.finding import MODEL_TIER, Subject
 from halo_otel.model.report import Report
+from halo_otel.recursion.absence import absent
+from halo_otel.recursion.claims.claim import Dropped
 from halo_otel.recursion.deepen import Deepened
 from halo_otel.selfobs import Counters
 from halo_otel.service.reasoning import Reasoning
@@ -23,6 +28,8 @@ from halo_otel.window.store import WindowStore
 logger = logging.getLogger(__name__)
 
 TRIGGER = "model"
+# Findings of the model whose silence is looked at; those beyond are the least important ones.
+KNOWN_FINDINGS_MAX = 10_000
 
 
 class Thinker:
@@ -35,6 +42,7 @@ class Thinker:
         store: WindowStore,
         clock: Clock,
         counters: Counters,
+        llm: Llm,
         *,
         lookback_s: float,
     ) -> None:
@@ -43,10 +51,13 @@ class Thinker:
         self._store = store
         self._clock = clock
         self._counters = counters
+        self._llm = llm
         self._lookback_ns = round(lookback_s * NS_PER_S)
         self._loop = asyncio.get_running_loop()
         self._waiting: tuple[Report, Sequence[Judgement]] | None = None
         self._offered = asyncio.Event()
+        # Arrivals until then were looked at; those before the start maybe, by an earlier process.
+        self._seen_ns = clock.now_ns()
 
     def offer(self, report: Report, judgements: Sequence[Judgement]) -> None:
         """Have `report` deepened when the one before is done."""
@@ -70,27 +81,30 @@ class Thinker:
             return
         began_ns = self._clock.now_ns()
         try:
-            deepened = await self._deepened(*waiting)
-            await asyncio.to_thread(self._record, deepened, began_ns)
+            deepened, judged = await self._deepened(*waiting)
+            await asyncio.to_thread(self._record, deepened, judged, began_ns)
         except HaloError as error:
             self._counters.add("halo.llm.failed_analyses")
             logger.error("the model added nothing: %s", error)  # noqa: TRY400 (the message is for people)
 
-    async def _deepened(self, report: Report, judgements: Sequence[Judgement]) -> Deepened:
+    async def _deepened(
+        self, report: Report, judgements: Sequence[Judgement]
+    ) -> tuple[Deepened, Sequence[Judgement]]:
+        """What the model adds to `report`, and the judgements it could see."""
         with ExitStack() as stack:
             since_ns = self._clock.now_ns() - self._lookback_ns
             view = await asyncio.to_thread(stack.enter_context, self._store.view(since_ns))
             seen = {trace.trace_id for trace in await asyncio.to_thread(view.traces_last_arrival)}
             visible = [one for one in judgements if one.trace_id in seen]
-            return await self._reasoning.deepen(view, report, visible)
+            return await self._reasoning.deepen(view, report, visible), visible
 
-    def _record(self, deepened: Deepened, began_ns: int) -> None:
+    def _record(self, deepened: Deepened, judged: Sequence[Judgement], began_ns: int) -> None:
         report, now_ns = deepened.report, self._clock.now_ns()
         for reason, count in deepened.reasons.items():
             self._counters.add("halo.llm.dropped_claims", count, reason=reason)
         for what, why in deepened.unfinished:
             logger.warning("the model did not finish %s: %s", what, why)
-        self._registry.record(
+        self._registry.record_model(
             report,
             RunInfo(
                 start_ns=report.window.start_ns,
@@ -99,7 +113,11 @@ class Thinker:
                 duration_s=(now_ns - began_ns) / NS_PER_S,
             ),
             now_ns,
+            self._absent(deepened, judged),
+            [_kept(one, now_ns, self._llm.model or "") for one in deepened.dropped],
+            dropped_max=self._llm.dropped_claims,
         )
+        self._seen_ns = max((self._seen_ns, *(one.last_arrival_ns for one in judged)))
         logger.info(
             "the model looked at %d clusters: %d requests, %d of %d claims did not hold",
             deepened.clusters,
@@ -107,3 +125,25 @@ class Thinker:
             report.usage.claims_dropped,
             report.usage.claims_checked,
         )
+
+    def _absent(self, deepened: Deepened, judged: Sequence[Judgement]) -> dict[str, int | None]:
+        """What this run's silence says of what the model found before."""
+        open_ = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
+        return absent(
+            [finding for finding in open_ if finding.tier == MODEL_TIER],
+            [one for one in judged if one.last_arrival_ns > self._seen_ns],
+            deepened.passed_over,
+        )
+
+
+def _kept(dropped: Dropped, now_ns: int, model: str) -> DroppedClaim:
+    claim = dropped.claim
+    return DroppedClaim(
+        at_ns=now_ns,
+        reason=dropped.reason.value,
+        why=dropped.why,
+        statement="" if claim is None else claim.statement,
+        subject=Subject() if claim is None else Subject(**claim.subject.model_dump()),
+        cluster=dropped.cluster,
+        asked=model,
+    )

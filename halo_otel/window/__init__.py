@@ -10,7 +10,9 @@ and by bytes). Promises:
 - A sealed window is written anew without the traces that no agent span came for; their counts stay.
   Views that are open keep what they show, and a crash leaves the old file or the new one.
 - A file that an older version wrote is brought up to date at the start.
-- A file that cannot be read stops the start and is named; nothing is silently started empty.
+- A file that cannot be read is moved to `damaged`, named and counted, and the others go on; what the
+  journal still holds of it is stored again. Or it stops the start, if `window.on_damage` says so.
+- A file that a newer version wrote stops the start.
 
 `store` holds the service's windows, `single` one window for offline use; `view` reads both, `joined`
 adds to a view's spans what log records tell about them; `compaction` says what is about no agent.

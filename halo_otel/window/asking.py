@@ -2,6 +2,8 @@
 
     python -m halo_otel.window.asking FILE MEMORY_BYTES        one question a line in, one answer a line out
 
+A line may also bring a table, which later questions read like those of the file; it is answered with {}.
+
 A query may take gigabytes in a single value, where DuckDB counts no memory and hears no interrupt
 (`repeat('x', 4e9)` took a minute and 8 GB). So it runs in a process of its own whose memory the operating
 system bounds, and which is killed when it answers too late. Nothing of the parent's environment is in it.
@@ -41,23 +43,29 @@ class Asking:
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """`{columns, rows, more, tables}`, or `{bad}` with what is wrong with the query.
 
+        To a question that is a table, `{name, columns, values}` with its columns' names and DuckDB types and
+        each one's values, the answer is `{}`.
+
         With `spent` the process is not to be asked again: memory that was taken is not all given back, and
         the next query would pay for it.
         """
         answered = self._answer(question)
-        return answered | {"spent": True} if _peak_bytes() > self._memory_bytes else answered
+        is_spent = "values" not in question and _peak_bytes() > self._memory_bytes
+        return answered | {"spent": True} if is_spent else answered
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         try:
+            if "values" in question:
+                return self._add(**question)
             tables = self._admission.check(question["sql"])
-            cursor = (self._nothing if question["empty"] else self._con).cursor()
-            clock = Timer(question["seconds"], cursor.interrupt)
+            # No cursor: it would not see the tables that were brought, which are the connection's own.
+            con = self._nothing if question["empty"] else self._con
+            clock = Timer(question["seconds"], con.interrupt)
             clock.start()
             try:
-                return {"tables": sorted(tables), **_fetched(cursor, question)}
+                return {"tables": sorted(tables), **_fetched(con, question)}
             finally:
                 clock.cancel()
-                cursor.close()
         except BadQuery as error:
             return {"bad": str(error)}
         except duck.Interrupted:
@@ -71,10 +79,22 @@ class Asking:
         except (duck.Error, ValueError, OverflowError) as error:
             return {"bad": told(error)}
 
+    def _add(
+        self, name: str, columns: dict[str, str], values: list[list[object]]
+    ) -> dict[str, Any]:
+        """A table that lives as long as this process; the file stays as it is."""
+        layout = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+        for con in (self._con, self._nothing):
+            con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" ({layout})')
+        rows = ", ".join(f"unnest(?::{kind}[])" for kind in columns.values())
+        self._con.execute(f'INSERT INTO "{name}" SELECT {rows}', values)
+        self._admission.allow(name)
+        return {}
 
-def _fetched(cursor: duck.Connection, question: dict[str, Any]) -> dict[str, Any]:
+
+def _fetched(con: duck.Connection, question: dict[str, Any]) -> dict[str, Any]:
     """The rows from `offset` on that fit into `rows` and `bytes`."""
-    result = cursor.execute(question["sql"], question["parameters"] or None)
+    result = con.execute(question["sql"], question["parameters"] or None)
     columns = [column[0][:120] for column in result.description or ()]
     skip, left, room = question["offset"], question["rows"], question["bytes"]
     rows: list[list[Any]] = []

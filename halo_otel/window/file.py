@@ -1,7 +1,9 @@
 """One window's file on disk and its place in the DuckDB instance."""
 
+import errno
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +24,31 @@ _NAME: Final = re.compile(r"(\d{8}T\d{6}Z)\.duckdb")
 _ROW_GROUP_ROWS: Final = 4096
 # What DuckDB says after the file's name when another process has it.
 _LOCKED: Final = '": Conflicting lock is held'
+# What the system says of a file it does not let us use, whatever is in it (errno(3)).
+_REFUSALS: Final = tuple(
+    os.strerror(number)
+    for number in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EIO,
+        errno.ENOMEM,
+    )
+)
 _NEW_SUFFIX: Final = ".new"  # a file being laid out; worthless until it is renamed
 # The table `let_go` as the values of a `LetGo`.
 LET_GO_SUMS: Final = ", ".join(
     f"coalesce(sum({name}), 0)::BIGINT" for name in ("traces", "spans", "log_records")
 )
+
+
+class WindowDamaged(StateDamaged):
+    """What is in a window's file is not what was written."""
 
 
 @dataclass(slots=True)
@@ -35,6 +57,7 @@ class WindowFile:
 
     `views` counts the open views that read it. While there are any, a sealed file stays attached as
     it is: it is not replaced and not deleted. `settled`: compaction has nothing more to do with it.
+    `damaged`: a query found that it cannot be read back.
     """
 
     path: Path
@@ -49,6 +72,7 @@ class WindowFile:
     views: int = 0
     let_go: LetGo = field(default_factory=LetGo)
     settled: bool = False
+    damaged: bool = False
 
     @property
     def database(self) -> str:
@@ -68,14 +92,26 @@ class WindowFile:
             let_go=self.let_go,
         )
 
-    def insert(self, con: Connection, batch: Batch, journal_offset: int) -> None:
-        """Commit rows and offset together; raises `Unwritable`, and then nothing was inserted."""
+    def insert(self, con: Connection, batches: Iterable[Batch], journal_offset: int) -> None:
+        """Commit rows and offset together; raises `Unwritable`, and then nothing was inserted.
+
+        Other errors of DuckDB are about the rows, and pass.
+        """
+        spans = log_records = 0
+
+        def counted() -> Iterator[Batch]:
+            nonlocal spans, log_records
+            for batch in batches:
+                spans += rows(batch.spans)
+                log_records += rows(batch.log_records)
+                yield batch
+
         try:
-            append(con, self.database, batch, self.known, journal_offset)
-        except duck.Error as error:
+            append(con, self.database, counted(), self.known, journal_offset)
+        except duck.UNWRITABLE as error:
             raise unwritable(self.path, error) from error
-        self.spans += rows(batch.spans)
-        self.log_records += rows(batch.log_records)
+        self.spans += spans
+        self.log_records += log_records
         self.journal_offset = journal_offset
 
     def seal(self, con: Connection) -> None:
@@ -151,7 +187,10 @@ def window_paths(directory: Path) -> list[Path]:
     """The window files in `directory`, oldest first; what a crash left half made is removed."""
     for path in directory.glob(f"*{_NEW_SUFFIX}*"):
         path.unlink()
-    return sorted(path for path in directory.glob("*.duckdb") if _NAME.fullmatch(path.name))
+    paths = sorted(path for path in directory.glob("*.duckdb") if _NAME.fullmatch(path.name))
+    for path in set(directory.glob("*.duckdb.wal")) - {wal_of(path) for path in paths}:
+        path.unlink()
+    return paths
 
 
 def new_of(path: Path) -> Path:
@@ -189,8 +228,9 @@ def create(con: Connection, directory: Path, start_ns: int, end_ns: int) -> Wind
 def open_existing(con: Connection, path: Path) -> WindowFile:
     """The window of an earlier run, attached read-only if it was sealed.
 
-    One that an older version wrote is brought up to date. Raises `StateDamaged` if the file is no
-    window or one of a newer version, `InUse` if another process has it.
+    One that an older version wrote is brought up to date. Raises `WindowDamaged` if the file is no
+    window, `StateDamaged` if it is one of a newer version, `InUse` if another process has it,
+    `Unwritable` if the disk refuses.
     """
     try:
         # Rows that a crash left in the write-ahead log reach the file only when it is writable.
@@ -199,7 +239,9 @@ def open_existing(con: Connection, path: Path) -> WindowFile:
         first_line = str(error).partition("\n")[0]
         if _LOCKED in first_line:
             raise InUse(f"{path} is open in another process; stop that one first") from error
-        raise StateDamaged(damage(path, first_line)) from error
+        if isinstance(error, duck.OutOfMemory) or first_line.endswith(_REFUSALS):
+            raise unwritable(path, error) from error
+        raise WindowDamaged(damage(path, first_line)) from error
 
 
 def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
@@ -212,7 +254,7 @@ def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
         what = f"its schema version is {version}, newer than {SCHEMA_VERSION}"
         raise StateDamaged(damage(path, what))
     if path_of(path.parent, start_ns) != path:
-        raise StateDamaged(damage(path, "its name is not the start of the window it holds"))
+        raise WindowDamaged(damage(path, "its name is not the start of the window it holds"))
     if version < SCHEMA_VERSION:
         read_only = _reattach(con, path, read_only, want=False)
         bring_up_to_date(con, database)

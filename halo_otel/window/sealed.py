@@ -3,12 +3,14 @@
     with sealed(view, tables, shown) as database:
         database.rows(...)        our own queries, in this process
         database.ask(...)         anybody's: one SELECT over these tables, in a process of its own
+        database.bring(...)       one table more for that process: what was made of the others
 
 The copy is a file of its own below the view's spill directory and vanishes with the context. Texts pass
 through `shown` before they are written, so what is taken out there can be got at by no query.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock, Timer
+from threading import Condition, Lock, Timer
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -31,6 +33,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
 _BATCH_ROWS: Final = 4096
+_TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _PATIENCE_S: Final = 3.0  # beyond its limit, until a query that hears no interrupt is killed
 
 _SUSPECTS: Final = """
@@ -153,13 +156,26 @@ class Sealed:
         self._path = path
         self._con = duck.read_only(path, memory_limit_bytes=limits.memory_bytes)
         self._lock = Lock()
+        self._cursors: set[duck.Connection] = set()  # in use
+        self._at_rest = Condition()
         self._process: subprocess.Popen[bytes] | None = None
+        self._brought: dict[str, bytes] = {}  # tables, as each new process is told them
 
     def close(self) -> None:
-        """End the process and let go of the file; safe twice."""
+        """End the process and let go of the file; safe twice. What runs in threads that nobody waits for any
+        more, because their task was cancelled, is interrupted: a connection in use is not closed."""
         with self._lock:
             self._end()
+        with self._at_rest:
+            for cursor in self._cursors:
+                cursor.interrupt()
+            self._at_rest.wait_for(lambda: not self._cursors)
             self._con.close()
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a query of ours runs."""
+        return bool(self._cursors)
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """The rows of a query of ours. Raises `BadQuery` as `ask` does."""
@@ -171,7 +187,7 @@ class Sealed:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _run(self, sql: str, parameters: Parameters) -> tuple[list[str], list[Any]]:
-        with self._con.cursor() as cursor:
+        with self._cursor() as cursor:
             clock = Timer(self.limits.seconds, cursor.interrupt)
             clock.start()
             try:
@@ -186,6 +202,19 @@ class Sealed:
             finally:
                 clock.cancel()
 
+    @contextmanager
+    def _cursor(self) -> Iterator[duck.Connection]:
+        with self._at_rest:
+            cursor = self._con.cursor()
+            self._cursors.add(cursor)
+        try:
+            yield cursor
+        finally:
+            with self._at_rest:
+                cursor.close()
+                self._cursors.discard(cursor)
+                self._at_rest.notify_all()
+
     def ask(
         self,
         sql: str,
@@ -195,6 +224,7 @@ class Sealed:
         offset: int = 0,
         empty: bool = False,
         bytes_max: int | None = None,
+        cell_chars: int | None = None,
     ) -> Answer:
         """The answer to anybody's query, with `empty` as if the tables held nothing.
 
@@ -207,7 +237,7 @@ class Sealed:
             "offset": offset,
             "empty": empty,
             "seconds": self.limits.seconds,
-            "cell_chars": self.limits.cell_chars,
+            "cell_chars": cell_chars or self.limits.cell_chars,
             "bytes": bytes_max or self.limits.bytes_max,
         }
         try:
@@ -215,11 +245,7 @@ class Sealed:
         except (TypeError, ValueError) as error:  # half a surrogate pair, an integer beyond 64 bits
             raise BadQuery(f"the query cannot be written as JSON: {error}") from error
         with self._lock:
-            answer = orjson.loads(self._exchange(asked))
-            if answer.get("spent"):
-                self._end()
-        if "bad" in answer:
-            raise BadQuery(answer["bad"])
+            answer = self._answered(self._running(), asked)
         return Answer(
             columns=tuple(answer["columns"]),
             rows=tuple(tuple(row) for row in answer["rows"]),
@@ -227,9 +253,33 @@ class Sealed:
             tables=frozenset(answer["tables"]),
         )
 
-    def _exchange(self, asked: bytes) -> bytes:
+    def bring(
+        self, name: str, columns: Mapping[str, str], values: Sequence[Sequence[Scalar]]
+    ) -> None:
+        """A table that `ask` reads from now on; `columns` are names and DuckDB types, `values` those of each.
+
+        It never changes: a second one of that name is not taken, so name it after what it holds. Raises
+        `BadQuery` where it needs too much memory.
+        """
+        assert _TABLE_NAME.fullmatch(name), "a name is ours"
+        table = {"name": name, "columns": dict(columns), "values": [list(each) for each in values]}
+        told = orjson.dumps(table) + b"\n"
+        with self._lock:
+            if name not in self._brought:
+                self._answered(self._running(), told)
+                self._brought[name] = told
+
+    def _answered(self, process: subprocess.Popen[bytes], asked: bytes) -> dict[str, Any]:
+        """What the process answers. Raises `BadQuery` if that is what is wrong."""
+        answer: dict[str, Any] = orjson.loads(self._exchange(process, asked))
+        if answer.get("spent"):
+            self._end()
+        if "bad" in answer:
+            raise BadQuery(answer["bad"])
+        return answer
+
+    def _exchange(self, process: subprocess.Popen[bytes], asked: bytes) -> bytes:
         """The answer's line. Raises `BadQuery` if the process died over it or had to be killed."""
-        process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         clock = Timer(self.limits.seconds + _PATIENCE_S, process.kill)
@@ -267,6 +317,8 @@ class Sealed:
                 },  # and none of our secrets
                 start_new_session=True,  # a Ctrl-C is for us alone
             )
+            for table in self._brought.values():
+                self._answered(self._process, table)
         return self._process
 
     def _end(self) -> int | None:

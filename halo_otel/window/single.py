@@ -63,7 +63,7 @@ class SingleWindow:
 
     def insert(self, batch: Batch) -> None:
         """Add rows; the more at once, the cheaper each."""
-        append(self._connection, _DATABASE, batch, self._known)
+        append(self._connection, _DATABASE, [batch], self._known)
 
     @property
     def info(self) -> WindowInfo:

@@ -1,8 +1,11 @@
 """The service's windows: where arrivals go, when windows are sealed, when they are deleted."""
 
+import errno
+import os
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from shutil import rmtree
 from threading import RLock
@@ -14,7 +17,9 @@ from halo_otel.config import sections
 from halo_otel.errors import ConfigError, StateDamaged, Unwritable
 from halo_otel.selfobs import Counters
 from halo_otel.window.compaction import rewrite
+from halo_otel.window.damaged import convicted, set_aside, suspects
 from halo_otel.window.file import (
+    WindowDamaged,
     WindowFile,
     create,
     damage,
@@ -25,6 +30,9 @@ from halo_otel.window.file import (
 )
 from halo_otel.window.schema import Batch, LetGo, WindowInfo
 from halo_otel.window.view import Source, View
+
+# Ticks are seconds apart. An hour is time for NTP to set a clock right, and nothing against a retention.
+_LEAP_NS: Final = 3600 * NS_PER_S
 
 
 class WindowStore:
@@ -41,23 +49,30 @@ class WindowStore:
         self._length_ns = round(config.length) * NS_PER_S
         self.keep: Final = config.keep
         self.prices_file: Final = config.prices_file
+        self.quarantine_bytes: Final = config.quarantine_bytes
         self._lock = RLock()
         self._con: duck.Connection | None = None
         self._files: list[WindowFile] = []  # by start
+        self.set_aside: int = 0  # damaged files, by `open`
         self._resume_offset = 0
         self._passed_ns = 0
+        self._expired_ns: int | None = None  # when `expire` was called last
+        self._believed_ns = 0  # from when on the clock is believed again
         self._rewriting: duck.Connection | None = None
         self._rewritten: tuple[WindowFile, LetGo] | None = None
 
     def open(self) -> None:
         """Attach the windows of earlier runs.
 
-        Raises `StateDamaged` or `InUse`, naming the file, and `ConfigError` for a directory that
-        cannot be used.
+        A file that cannot be read is set aside, or stops the start (`window.on_damage`). Raises
+        `StateDamaged`, `Unwritable` or `InUse`, naming the file, and `ConfigError` for a directory
+        that cannot be used.
         """
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             paths = window_paths(self.directory)
+            if not os.access(self.directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise ConfigError(
                 f"window.directory: {self.directory} cannot be used ({error.strerror}): choose a"
@@ -69,7 +84,8 @@ class WindowStore:
             threads=self._config.threads,
         )
         try:
-            self._files = [open_existing(self._con, path) for path in paths]
+            opened = [self._opened(path) for path in paths]
+            self._files = [file for file in opened if file is not None]
         except BaseException:
             self.close()
             raise
@@ -87,6 +103,18 @@ class WindowStore:
             self._con = None
             self._files = []
             self._rewritten = None
+
+    def _opened(self, path: Path) -> WindowFile | None:
+        """The window at `path`; None if it was set aside."""
+        try:
+            return open_existing(self._connection, path)
+        except WindowDamaged as error:
+            if self._config.on_damage == "stop":
+                raise
+            set_aside(self._connection, path, str(error))
+            self._counters.add("halo.window.damaged")
+            self.set_aside += 1
+            return None
 
     @property
     def resume_offset(self) -> int:
@@ -109,10 +137,13 @@ class WindowStore:
             floor_ns = moment_ns - moment_ns % self._length_ns
             return max(floor_ns, file.end_ns) if file else floor_ns
 
-    def insert(self, start_ns: int, batch: Batch, journal_offset: int) -> None:
-        """Commit a batch to the window that starts at `start_ns` (see `start_of`).
+    def insert(
+        self, start_ns: int, batch: Batch, journal_offset: int, more: Iterable[Batch] = ()
+    ) -> None:
+        """Commit a batch, and `more`, to the window that starts at `start_ns` (see `start_of`).
 
-        `journal_offset` is the end of the last frame in it and is committed in the same transaction.
+        All in one transaction, and so is `journal_offset`, the end of the last frame in it. Batches
+        are asked for one after the other: so many rows may be committed that memory would not hold.
         Raises `StateDamaged` if the window is sealed, `Unwritable` if the disk refuses.
         """
         assert journal_offset > self._resume_offset, "frames come once and in order"
@@ -126,13 +157,14 @@ class WindowStore:
                     f" {journal_offset}; the rows stay in the journal. Move the file away and start"
                     " again."
                 )
-            file.insert(self._connection, batch, journal_offset)
+            file.insert(self._connection, chain([batch], more), journal_offset)
             self._resume_offset = journal_offset
 
     def seal_before(self, now_ns: int) -> list[WindowInfo]:
         """Seal the open windows that ended by `now_ns`: the journal has passed it for good."""
         with self._lock:
             self._passed_ns = now_ns
+            self._set_damaged_aside()
             sealed = [file for file in self._files if not file.sealed and file.end_ns <= now_ns]
             for file in sealed:
                 file.seal(self._connection)
@@ -141,16 +173,28 @@ class WindowStore:
                     file.close_for_writing(self._connection)
             return [file.info for file in sealed]
 
+    def _set_damaged_aside(self) -> None:
+        """Let go of what a query found damaged, once no view reads it."""
+        for file in [file for file in self._files if file.damaged and not file.views]:
+            set_aside(self._connection, file.path, damage(file.path, "it cannot be read back"))
+            self._files.remove(file)
+            self._counters.add("halo.window.damaged")
+
     def expire(self, now_ns: int) -> list[WindowInfo]:
         """Delete sealed windows older than `window.retention`, then the oldest while all sealed ones
-        together exceed `window.retention_bytes`. One that a view reads waits for the next call."""
+        together exceed `window.retention_bytes`. One that a view reads waits for the next call.
+
+        A clock that leaps forward while the service runs is not believed for an hour: nothing is
+        deleted for its age before it has stayed where it is for so long.
+        """
         with self._lock:
+            by_age = self._is_believed(now_ns)
             retention_ns = round(self._config.retention * NS_PER_S)
             sealed = [(file, file.info) for file in self._files if file.sealed]
             bytes_ = sum(info.bytes_ for _, info in sealed)
             expired = []
             for file, info in sealed:
-                too_old = file.end_ns + retention_ns <= now_ns
+                too_old = by_age and file.end_ns + retention_ns <= now_ns
                 if not file.views and (too_old or bytes_ > self._config.retention_bytes):
                     file.delete(self._connection)
                     self._files.remove(file)
@@ -159,6 +203,15 @@ class WindowStore:
             if expired:
                 self._counters.add("halo.window.expired", len(expired))
             return expired
+
+    def _is_believed(self, now_ns: int) -> bool:
+        """Whether `now_ns` goes on from the times before it."""
+        before_ns, self._expired_ns = self._expired_ns, now_ns
+        if before_ns is not None and now_ns - before_ns > _LEAP_NS:
+            self._believed_ns = now_ns + _LEAP_NS
+        if before_ns is not None and now_ns < before_ns:
+            self._believed_ns = 0  # set right again, or wrong in the way that deletes nothing
+        return now_ns >= self._believed_ns
 
     def compact(self) -> bool:
         """Leave out of one window what is about no agent; False if there is nothing to do for now.
@@ -246,15 +299,26 @@ class WindowStore:
         try:
             yield con, sources
         except duck.Error as error:
-            why = str(error).partition("\n")[0]
-            if damaged := _damaged([file.path for file in files], why):
-                raise StateDamaged(damage(" or ".join(map(str, damaged)), why)) from error
+            if damaged := self._damaged(files, error):
+                names, why = (" or ".join(str(file.path) for file in damaged), str(error))
+                raise StateDamaged(damage(names, why.partition("\n")[0])) from error
             raise
         finally:
             with self._lock:
                 con.close()
                 for file in files:
                     file.views -= 1
+
+    def _damaged(self, files: Sequence[WindowFile], error: duck.Error) -> Sequence[WindowFile]:
+        """Which of `files` an error is about; they are out of the way soon, if that is wanted."""
+        found = suspects(files, error)
+        if len(found) > 1:
+            with self._connection.cursor() as con:
+                found = convicted(con, found)
+        if self._config.on_damage == "set_aside":
+            for file in found:
+                file.damaged = True
+        return found
 
     @property
     def _connection(self) -> duck.Connection:
@@ -273,14 +337,6 @@ class WindowStore:
         file = create(self._connection, self.directory, start_ns, end_ns)
         insort(self._files, file, key=_start_ns)
         return file
-
-
-def _damaged(paths: list[Path], why: str) -> list[Path]:
-    """Which of the files an error of DuckDB's may be about; none if it is about something else.
-
-    A file that ends early is named in it, one whose blocks fail their checksums is not.
-    """
-    return [path for path in paths if f'"{path.resolve()}"' in why or duck.CORRUPT in why]
 
 
 def _start_ns(file: WindowFile) -> int:

@@ -43,6 +43,12 @@ class KnownIds:
     scopes: set[object] = field(default_factory=set)
     texts: RecentIds = field(default_factory=RecentIds)
 
+    def forget(self, ids: "KnownIds") -> None:
+        """What brought `ids` was taken back; texts may be stored again."""
+        self.resources -= ids.resources
+        self.scopes -= ids.scopes
+        self.texts = RecentIds()
+
 
 def create_tables(con: "Connection", database: str, start_ns: int, end_ns: int) -> None:
     """Lay out an empty database for the window `[start_ns, end_ns)`."""
@@ -64,14 +70,37 @@ def create_table(con: "Connection", database: str, table: str) -> None:
 def append(
     con: "Connection",
     database: str,
-    batch: Batch,
+    batches: Iterable[Batch],
     known: KnownIds,
     journal_offset: int | None = None,
 ) -> None:
-    """Add a batch, and how far the journal is now contained, in one transaction.
+    """Add batches, and how far the journal is now contained, in one transaction.
 
-    Resources, scopes and texts whose id is in `known` are left out, the others join `known`.
+    One batch is in memory at a time. Resources, scopes and texts whose id is in `known` are left out,
+    the others join `known`.
     """
+    added = KnownIds()
+    con.begin()
+    try:
+        for batch in batches:
+            _insert(con, database, batch, known, added)
+        if journal_offset is not None:
+            statement = f"UPDATE {database}.journal_offset SET journal_offset = ?"  # noqa: S608 our name
+            con.execute(statement, [journal_offset])
+    except BaseException:
+        known.forget(added)
+        con.rollback()
+        raise
+    try:
+        con.commit()
+    except BaseException:  # the transaction has ended as well
+        known.forget(added)
+        raise
+
+
+def _insert(
+    con: "Connection", database: str, batch: Batch, known: KnownIds, added: KnownIds
+) -> None:
     resources = _unknown(batch.resources, "resource_id", known.resources)
     scopes = _unknown(batch.scopes, "scope_id", known.scopes)
     tables = {
@@ -82,21 +111,13 @@ def append(
         "texts": _unknown(batch.texts, "text_id", known.texts),
     }
     arrow = {name: arrow_table(name, columns) for name, columns in tables.items() if rows(columns)}
-    con.begin()
-    try:
-        for name, table in arrow.items():
-            # By name: a file that an older version laid out has its columns in another order.
-            insertion = f"INSERT INTO {database}.{name} BY NAME FROM batch"
-            con.from_arrow(table).query("batch", insertion)
-        if journal_offset is not None:
-            statement = f"UPDATE {database}.journal_offset SET journal_offset = ?"  # noqa: S608 our name
-            con.execute(statement, [journal_offset])
-        con.commit()
-    except BaseException:
-        con.rollback()
-        raise
-    known.resources.update(resources.get("resource_id", ()))
-    known.scopes.update(scopes.get("scope_id", ()))
+    for name, table in arrow.items():
+        # By name: a file that an older version laid out has its columns in another order.
+        insertion = f"INSERT INTO {database}.{name} BY NAME FROM batch"
+        con.from_arrow(table).query("batch", insertion)
+    for ids in (known, added):
+        ids.resources.update(resources.get("resource_id", ()))
+        ids.scopes.update(scopes.get("scope_id", ()))
     known.texts.update(batch.texts.get("text_id", ()))
 
 

@@ -24,10 +24,10 @@ def bring_up_to_date(con: Connection, database: str) -> None:
                     con.execute(f'ALTER TABLE {database}.{table} ADD COLUMN "{name}" {kind}')
         statement = f"UPDATE {database}.window_info SET schema_version = ?"  # noqa: S608 our name
         con.execute(statement, [SCHEMA_VERSION])
-        con.commit()
     except BaseException:
         con.rollback()
         raise
+    con.commit()
 
 
 def _layout(con: Connection, database: str) -> dict[str, set[str]]:

@@ -66,7 +66,8 @@ async def serve(directory: Path) -> None:
     counters = Counters()
     journal = await open_journal(directory, counters)
     intake = Intake(journal, sections.Otlp(), counters)
-    async with journal, GrpcServer(sections.Grpc(endpoint="localhost:0"), intake) as server:
+    config = sections.Grpc(endpoint="localhost:0")
+    async with journal, GrpcServer(config, intake, counters, SystemClock()) as server:
         print(server.port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

@@ -30,7 +30,7 @@ from halo_otel.control.sources import ServiceStatus, Sources, TraceSummary
 from halo_otel.demo.faults import Fault, FaultKind
 from halo_otel.demo.traffic import generate
 from halo_otel.findings.registry import Registry
-from halo_otel.findings.values import RunInfo
+from halo_otel.findings.values import DroppedClaim, RunInfo
 from halo_otel.model.finding import (
     Effect,
     Evidence,
@@ -120,6 +120,20 @@ NODES = (
 )
 
 
+DROPPED = tuple(
+    DroppedClaim(
+        at_ns=START_NS,
+        reason="quote_not_found",
+        why=f"{number} {NASTY}",
+        statement=NASTY,
+        subject=Subject(tool="search"),
+        cluster=FINDINGS[0].fingerprint,
+        asked="small-1",
+    )
+    for number in ("older", "newer")
+)
+
+
 def sources(registry: Registry) -> Sources:
     window = WindowInfo(
         start_ns=START_NS,
@@ -172,6 +186,7 @@ def endpoint(tmp_path: Path) -> Iterator[str]:
     registry.open()
     run = RunInfo(start_ns=START_NS, end_ns=START_NS + 1, trigger="window", duration_s=1.0)
     registry.record(REPORT, run, START_NS)
+    registry.record_model(REPORT, run, START_NS, None, DROPPED, dropped_max=10)
     port: list[int] = []
     started = threading.Event()
     loop = asyncio.new_event_loop()

@@ -52,6 +52,23 @@ def test_findings_as_json_are_the_contract(endpoint: str) -> None:
     assert found[0]["title"] == HIGH.title
 
 
+def test_what_a_model_said_that_did_not_hold(endpoint: str) -> None:
+    for format_ in ("table", "markdown", "json"):
+        text = told(endpoint, "findings", "--dropped", "--format", format_)
+        assert text.index("newer") < text.index("older")
+        assert "small-1" in text
+        assert "2J" in text
+    found = json.loads(told(endpoint, "findings", "--dropped", "-f", "json", "--limit", "1"))
+    assert [one["subject"]["tool"] for one in found] == ["search"]
+    assert found[0]["reason"] == "quote_not_found"
+    assert found[0]["cluster"] == HIGH.fingerprint
+
+
+@pytest.mark.parametrize("filters", [["--all"], ["--severity", "warn"], ["--service", "travel"]])
+def test_filters_of_findings_are_none_of_dropped_claims(endpoint: str, filters: list[str]) -> None:
+    assert ask(endpoint, "findings", "--dropped", *filters).exit_code == 2
+
+
 def test_one_finding_by_the_beginning_of_its_fingerprint(endpoint: str) -> None:
     text = told(endpoint, "finding", HIGH.fingerprint[:12])
     assert HIGH.fingerprint in text

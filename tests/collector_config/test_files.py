@@ -106,7 +106,12 @@ def test_the_collector_finds_each_file_valid(path: Path, collector_binary: Path)
 @pytest.mark.collector
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_collector_runs_with_each_file(path: Path, collector: Running) -> None:
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    port = collector.ports["FINDINGS" if "otlp/halo" in config["receivers"] else "GRPC"]
     with collector.started(path) as process:
+        # It says that it is ready a moment before it listens to signals.
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=10)
         assert collector.stop(process) == 0, collector.text()
     assert "deprecated" not in collector.text()
 

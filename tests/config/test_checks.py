@@ -77,7 +77,6 @@ def test_a_ca_file_that_is_used_can_be_used(content: str | None, told: str, tmp_
     environ = {"HALO_EXPORTERS_OTLP_TLS_CA_FILE": str(file)}
     with pytest.raises(ConfigError, match=f"exporters.otlp.tls.ca_file: .*{told}"):
         load(None, {**environ, "HALO_EXPORTERS_OTLP_TLS_INSECURE": "false"})
-    load(None, environ)  # plain text needs none
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b", "a#b", "a b", "ä:@&=+;"])
@@ -91,7 +90,7 @@ def test_the_registry_is_in_the_storage_directory_whatever_its_name(
     assert (tmp_path / name / "registry.sqlite").is_file()
 
 
-@pytest.mark.parametrize("endpoint", ["0.0.0.0:1", "[::1]:14317", "halo.svc:14317"])
+@pytest.mark.parametrize("endpoint", ["127.0.0.2:1", "[::1]:14317", "localhost:0"])
 def test_endpoints_that_are_fine(endpoint: str) -> None:
     assert load(None, {GRPC: endpoint}).receivers.otlp.protocols.grpc.endpoint == endpoint
 

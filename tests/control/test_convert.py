@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from halo_otel.control import convert
 from halo_otel.control.sources import ServiceStatus, TraceSummary
-from halo_otel.findings.values import Transition
+from halo_otel.findings.values import DroppedClaim, Transition
 from halo_otel.model.facts import SpanKind
 from halo_otel.model.finding import (
     CATEGORIES,
     Effect,
     Evidence,
+    Explanation,
     Finding,
     Impact,
     Role,
@@ -41,6 +42,7 @@ def maybe(strategy: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
 
 findings = st.builds(
     Finding,
+    explanation=st.none(),  # written into the texts
     fingerprint=texts,
     detector=texts,
     category=st.sampled_from(CATEGORIES),
@@ -249,3 +251,28 @@ def test_status(status: ServiceStatus) -> None:
 @given(times)
 def test_time(time_ns: int) -> None:
     assert convert.nanoseconds(convert.timestamp(time_ns)) == time_ns
+
+
+@given(
+    st.builds(
+        DroppedClaim,
+        at_ns=times,
+        reason=texts,
+        why=texts,
+        statement=texts,
+        subject=st.builds(Subject, service=maybe(texts), tool=maybe(texts)),
+        cluster=maybe(texts),
+        asked=texts,
+    )
+)
+def test_dropped_claim(claim: DroppedClaim) -> None:
+    assert convert.dropped_from_proto(convert.dropped_to_proto(claim)) == claim
+
+
+@given(findings)
+def test_an_explanation_stands_in_the_texts(finding: Finding) -> None:
+    told = replace(finding, explanation=Explanation(statement="Why.", recommendation="How."))
+    found = convert.finding_from_proto(convert.finding_to_proto(told))
+    assert found.summary == told.full_summary
+    assert found.summary.endswith("Why.")
+    assert found.recommendation.endswith("How.")

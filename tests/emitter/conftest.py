@@ -52,6 +52,7 @@ class Collector:
         self.called = asyncio.Event()
         self.received = asyncio.Event()
         self.port = 0
+        self.credentials: grpc.ServerCredentials | None = None
         self._server: grpc.aio.Server | None = None
 
     @property
@@ -68,7 +69,10 @@ class Collector:
         for signal in sorted(self.signals):
             add, servicer = modules[signal]
             add(servicer(self), self._server)
-        self.port = self._server.add_insecure_port(self.endpoint)
+        if self.credentials is None:
+            self.port = self._server.add_insecure_port(self.endpoint)
+        else:
+            self.port = self._server.add_secure_port(self.endpoint, self.credentials)
         await self._server.start()
 
     async def stop(self) -> None:

@@ -1,6 +1,7 @@
 """The schema and its history."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ import sqlalchemy as sa
 
 from halo_otel.config.sections import Emit
 from halo_otel.errors import ConfigError, StateDamaged, Unreachable
-from halo_otel.findings import Registry, store
+from halo_otel.findings import Registry, document, store
 from halo_otel.findings.migrations import MIGRATIONS
 from halo_otel.findings.store import Store
-from halo_otel.findings.tables import METADATA
+from halo_otel.findings.tables import METADATA, findings
+from halo_otel.model.finding import Explanation
 from halo_otel.selfobs import Counters
+from tests.findings.conftest import Build
 
 
 def registry(url: str) -> Registry:
@@ -71,6 +74,37 @@ def test_a_newer_schema_stops_the_start(database_url: str, monkeypatch: pytest.M
     monkeypatch.undo()
     with pytest.raises(StateDamaged, match="install the newer version"):
         registry(database_url).open()
+
+
+def test_an_older_registry_is_upgraded_in_place(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MIGRATIONS", MIGRATIONS[:4])  # before the model tier
+    older = Store(database_url)
+    older.open()
+    told = Build.finding()
+    values: dict[str, object] = {
+        column.name: "" if isinstance(column.type, sa.Text) else 0
+        for column in findings.columns
+        if column.name != "explanation"
+    }
+    values |= {"fingerprint": told.fingerprint, "status": "new", "life": "new"}
+    values |= {"document": document.dumps(told), "muted_until_ns": None, "resolved_ns": None}
+    values["updated_ns"] = Build.start_ns
+    with older.writing() as connection:
+        connection.execute(sa.insert(findings).values(values))
+    older.close()
+    monkeypatch.undo()
+    newer = registry(database_url)
+    newer.open()
+    (found,) = newer.findings()
+    assert found.title == told.title
+    assert found.explanation is None
+    says = Explanation(statement="The cache is off.")
+    report = Build.report(replace(told, explanation=says))
+    newer.record_model(report, Build.run(), Build.start_ns, dropped_max=1)
+    assert newer.finding(told.fingerprint).explanation == says
+    newer.close()
 
 
 def _open(url: str, barrier: object) -> None:

@@ -18,7 +18,7 @@ class JournalFile:
     def __init__(self, directory: Path, clock: ManualClock) -> None:
         self.directory = directory
         self.durable = 0
-        self._clock = clock
+        self.clock = clock
         self.append()  # an empty journal, so that readers find one
 
     def append(self, *payloads: bytes, kind: FrameKind = FrameKind.TRACES) -> int:
@@ -34,10 +34,10 @@ class JournalFile:
 
     async def _append(self, timed: list[tuple[bytes, float]], kind: FrameKind) -> list[int]:
         config = sections.Journal(segment_bytes=1 << 14)
-        async with Journal(self.directory, config, self._clock, Counters()) as journal:
+        async with Journal(self.directory, config, self.clock, Counters()) as journal:
             ends = []
             for payload, seconds in timed:
-                self._clock.advance(seconds)
+                self.clock.advance(seconds)
                 ends.append(await journal.append(kind, payload))
             self.durable = journal.durable_offset
         return ends

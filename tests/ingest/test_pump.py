@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from halo_otel.clock import ManualClock
 from halo_otel.config import sections
 from halo_otel.errors import HaloError, Unwritable
-from halo_otel.ingest import pump
 from halo_otel.ingest.pump import Ingest
 from halo_otel.journal import FrameKind, JournalReader
 from halo_otel.selfobs import Counters
@@ -150,6 +149,8 @@ def test_retention_runs_with_the_ticks(
     run(ingest, durable)
     clock.advance(2 * 86400)
     assert ingest.tick(durable) is None
+    clock.advance(3600)
+    assert ingest.tick(durable) is None
     assert store.windows() == []
     assert counters.value("halo.window.expired") == 1
     assert store.resume_offset == durable
@@ -160,15 +161,14 @@ def test_an_undecodable_frame_is_kept_aside_and_the_others_go_on(
     ingest: Ingest,
     store: WindowStore,
     counters: Counters,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump, "UNDECODABLE_FILES_MAX", 2)
     durable = journal.append(b"\xff\xff", traces(1), b"\xff\xfe", b"\xff\xfd")
     assert run(ingest, durable) == [durable]
     assert names(store) == ["step 1"]
     assert counters.value("halo.ingest.undecodable_frames") == 3
-    kept = sorted((store.directory / "undecodable").iterdir(), key=lambda path: int(path.stem))
-    assert [path.read_bytes() for path in kept] == [b"\xff\xff", b"\xff\xfe"]
+    kept = sorted((store.directory / "quarantine").iterdir(), key=lambda path: int(path.stem))
+    assert [path.read_bytes() for path in kept] == [b"\xff\xff", b"\xff\xfe", b"\xff\xfd"]
+    assert {path.suffix for path in kept} == {".traces"}
 
 
 def test_frames_without_rows_move_the_checkpoint(

@@ -17,8 +17,12 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from halo_otel.clock import SystemClock
 from halo_otel.config.sections import Llm
+from halo_otel.config.transport import HttpListener
 from halo_otel.receiver.asgi import AsgiServer
+from halo_otel.receiver.door import Door
+from halo_otel.selfobs import Counters
 
 Json = dict[str, Any]
 MODEL = "scripted-1"
@@ -104,7 +108,9 @@ class Scripted:
 
     def __init__(self, *script: Reply | Script) -> None:
         self._script = deque(script)
-        self._server = AsgiServer(self, "127.0.0.1:0", "the scripted model")
+        config = HttpListener(endpoint="127.0.0.1:0")
+        door = Door(config, "the scripted model", "http", Counters(), SystemClock())
+        self._server = AsgiServer(self, config, door)
         self.requests: list[Recorded] = []
 
     @property

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halo_otel.clock import ManualClock
+from halo_otel.clock import NS_PER_S, ManualClock
 from halo_otel.config.sections import Llm
 from halo_otel.errors import BudgetExhausted
 from halo_otel.llm.budget import NANO, Amount, Budget, Limits, MemoryAccount, Periods
@@ -105,7 +106,8 @@ async def _run(seed: int) -> Amount:
             for _ in range(draw.randint(1, 6)):
                 await call(own)
                 if draw.random() < 0.4:
-                    child = own.child(own.left.share(draw.choice((0.2, 0.5, 1.0))))
+                    make = draw.choice((own.child, own.part))
+                    child = make(own.left.share(draw.choice((0.2, 0.5, 1.0))))
                     await asyncio.gather(question(child), question(child))
         except BudgetExhausted:
             pass
@@ -251,3 +253,33 @@ AMOUNTS = st.builds(Amount, input_tokens=st.integers(0, 9), cost_nano=st.integer
 def test_amounts_add_up(one: Amount, two: Amount) -> None:
     assert one + two - two == one
     assert Limits(input_tokens=9).without(one).input_tokens == 9 - one.input_tokens
+
+
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 9), st.none() | st.integers(0, 9))))
+def test_an_account_holds_what_was_booked_in_the_hour_and_the_day(
+    booked: list[tuple[int, int, int | None]],
+) -> None:
+    """As seconds that pass before it, calls it asks for, calls it settles for, if it does."""
+    spent: list[tuple[int, int]] = []
+    now_s = 0
+
+    class Checked(Periods):
+        def check(self, ask: Amount, bookings: Callable[[int], Amount], now_ns: int) -> None:
+            for length_ns in self.lengths_ns:
+                since_s = (now_ns - length_ns) // NS_PER_S
+                known = sum(calls for at_s, calls in spent if at_s > since_s)
+                assert bookings(now_ns - length_ns).calls == known
+
+    async def run() -> None:
+        nonlocal now_s
+        settings = Llm()
+        account = MemoryAccount(Checked(settings.budget.hour, settings.budget.day))
+        for pause_s, asked, settled in booked:
+            now_s += pause_s
+            booking = await account.take(Amount(calls=asked), now_s * NS_PER_S)
+            if settled is not None:
+                await account.settle(booking, Amount(calls=settled))
+            spent.append((now_s, asked if settled is None else settled))
+        await account.settle("unknown", Amount(calls=1))
+
+    asyncio.run(run())

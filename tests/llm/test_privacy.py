@@ -3,14 +3,19 @@
 import asyncio
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from halo_otel.llm.conversation import Payload
+from halo_otel.llm.lines import Lines
 from halo_otel.llm.privacy import Payloads, Sent, Veil
+from halo_otel.redact.mask import Rules, mask
 
 MAIL = "anna@shop.example"
 
@@ -56,7 +61,8 @@ def test_the_record_is_bounded_and_nobody_elses(tmp_path: Path) -> None:
 
     async def record() -> None:
         sent = Sent(file, 4096)
-        await asyncio.gather(*(sent.record(b"x" * n, {"n": n}) for n in range(200)))
+        for n in range(200):
+            await sent.record(b"x" * n, {"n": n})
 
     asyncio.run(record())
     files = sorted(file.parent.iterdir())
@@ -67,3 +73,38 @@ def test_the_record_is_bounded_and_nobody_elses(tmp_path: Path) -> None:
     assert numbers == list(range(numbers[0], 200))
     assert len(numbers) > 15
     assert all(line["bytes"] == line["n"] for line in lines)
+
+
+def test_threads_that_append_lose_no_line_but_the_oldest(tmp_path: Path) -> None:
+    lines = Lines(tmp_path / "some.jsonl", 4096, "keep them")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: lines.append(f"{n:03d} {'x' * 40}"), range(400)))
+    kept = list(lines)
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 4096
+    assert len(kept) == len(set(kept)) > 40
+    assert all(len(line) == 44 for line in kept)
+
+
+def test_a_line_torn_by_a_crash_does_not_swallow_the_next_one(tmp_path: Path) -> None:
+    file = tmp_path / "some.jsonl"
+    file.write_bytes(b"whole\ntor")
+    lines = Lines(file, 4096, "keep them")
+    lines.append("next")
+    assert list(lines) == [b"whole", b"tor", b"next"]
+
+
+def test_patterns_of_the_operator_are_masked_too() -> None:
+    rules = Rules.usual({"employee": r"EMP-\d{6}"})
+    veil = Veil("redacted", rules)
+    assert veil.text("ask EMP-123456 or ", MAIL) == "ask [employee] or [e-mail]"
+    assert veil.masked == {"employee": 1, "e-mail": 1}
+    assert Veil("full", rules).text("EMP-123456") == "EMP-123456"
+
+
+@given(st.lists(st.sampled_from(["EMP-123456", MAIL, "x", " 4111 1111 1111 1111", "\n"])))
+def test_what_is_masked_is_suspected_before(parts: list[str]) -> None:
+    """The copy of a window asks `mask` only about texts that match the prefilter."""
+    rules = Rules.usual({"employee": r"EMP-\d{6}"})
+    text = "".join(parts)
+    suspected = pc.match_substring_regex(pa.array([text]), pattern=rules.prefilter)[0].as_py()
+    assert suspected or mask(text, rules).text == text

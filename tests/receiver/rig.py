@@ -1,5 +1,7 @@
 """The receiver as a whole: real servers, a real journal, raw clients."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,13 +13,14 @@ import httpx
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from halo_otel.clock import ManualClock
+from halo_otel.clock import Clock, ManualClock
 from halo_otel.config import sections
 from halo_otel.journal import Frame, Journal, JournalReader
 from halo_otel.receiver.grpc_server import GrpcServer
 from halo_otel.receiver.http_server import HttpServer
 from halo_otel.receiver.intake import Intake
 from halo_otel.selfobs import Counters
+from tests.certificates import Issued
 
 SERVICES = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -80,28 +83,43 @@ async def running(
     journal_max_bytes: int = 2 << 30,
     handlers: Sequence[Any] = (),
     services: Sequence[str] = (),
+    clock: Clock | None = None,
+    grpc_keys: dict[str, Any] | None = None,
+    http_keys: dict[str, Any] | None = None,
+    trusted: "Trusted | None" = None,
 ) -> AsyncIterator[Rig]:
-    """A receiver on free ports; `otlp` overrides keys of `receivers.otlp`."""
-    config = sections.Otlp.model_validate(
-        {
-            "protocols": {"grpc": {"endpoint": "localhost:0"}, "http": {"endpoint": "localhost:0"}},
-            **(otlp or {}),
-        }
-    )
+    """A receiver on free ports.
+
+    `otlp`, `grpc_keys` and `http_keys` override keys of `receivers.otlp` and of its two protocols;
+    with `trusted` the clients speak TLS.
+    """
+    protocols = {
+        "grpc": {"endpoint": "localhost:0", **(grpc_keys or {})},
+        "http": {"endpoint": "localhost:0", **(http_keys or {})},
+    }
+    config = sections.Otlp.model_validate({"protocols": protocols, **(otlp or {})})
     counters = Counters()
     journal = Journal(
         directory, sections.Journal(max_bytes=journal_max_bytes), ManualClock(), counters
     )
     intake = Intake(journal, config, counters)
-    grpc_server = GrpcServer(config.protocols.grpc, intake, handlers=handlers, services=services)
-    http_server = HttpServer(config.protocols.http, intake)
+    clock = clock or Ticking()
+    grpc_server = GrpcServer(
+        config.protocols.grpc, intake, counters, clock, handlers=handlers, services=services
+    )
+    http_server = HttpServer(config.protocols.http, intake, counters, clock)
     async with journal, grpc_server, http_server:
         target = f"127.0.0.1:{grpc_server.port}"
-        url = f"http://127.0.0.1:{http_server.port}"
+        url = f"http{'s' if trusted else ''}://127.0.0.1:{http_server.port}"
         options = [("grpc.max_receive_message_length", -1)]
         async with (
-            grpc.aio.insecure_channel(target, options=options) as channel,
-            httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client,
+            _channel(target, trusted, options) as channel,
+            httpx.AsyncClient(
+                base_url=url,
+                timeout=60,
+                trust_env=False,
+                verify=trusted.context() if trusted else True,
+            ) as client,
         ):
             yield Rig(
                 directory=directory,
@@ -113,6 +131,62 @@ async def running(
                 channel=channel,
                 client=client,
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """What a client speaks TLS with: a CA, and a certificate of its own if it has one."""
+
+    authority: Path
+    own: Issued | None = None
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.authority)
+        if self.own is not None:
+            context.load_cert_chain(self.own.cert, self.own.key)
+        return context
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(
+            self.authority.read_bytes(),
+            self.own.key.read_bytes() if self.own else None,
+            self.own.cert.read_bytes() if self.own else None,
+        )
+
+
+class Ticking(ManualClock):
+    """A clock whose sleepers wait for `tick`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sleeping: list[tuple[float, asyncio.Future[None]]] = []
+        self._awaited = 0
+        self._asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        waiting = asyncio.get_running_loop().create_future()
+        self._sleeping.append((seconds, waiting))
+        if len(self._sleeping) >= self._awaited:
+            self._asleep.set()
+        await waiting
+
+    async def tick(self, seconds: float) -> None:
+        """Move on by `seconds`; returns when all who slept so long have worked and sleep again."""
+        self.advance(seconds)
+        due = [waiting for wanted_s, waiting in self._sleeping if wanted_s <= seconds]
+        self._awaited = len(self._sleeping)
+        self._sleeping = [pair for pair in self._sleeping if pair[1] not in due]
+        if due:
+            self._asleep.clear()
+            for waiting in due:
+                waiting.set_result(None)
+            await self._asleep.wait()
+
+
+def _channel(target: str, trusted: Trusted | None, options: Any) -> grpc.aio.Channel:
+    if trusted is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, trusted.credentials(), options=options)
 
 
 def trace_request(

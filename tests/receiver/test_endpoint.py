@@ -1,5 +1,6 @@
 """From `host:port` to sockets."""
 
+import asyncio
 import socket
 
 import pytest
@@ -60,3 +61,19 @@ def test_foreign_addresses_and_unknown_hosts_are_told() -> None:
         listen("192.0.2.1:0", "key")
     with pytest.raises(ConfigError, match=r"key: the host 'no such host' is unknown"):
         listen("no such host:0", "key")
+
+
+async def test_what_is_accepted_answers_at_once() -> None:
+    accepted: asyncio.Queue[int] = asyncio.Queue()
+
+    def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened = writer.get_extra_info("socket")
+        accepted.put_nowait(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    (listening,) = listen("127.0.0.1:0", "key")
+    async with await asyncio.start_server(note, sock=listening):
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        assert await accepted.get() != 0
+        writer.close()
+        await writer.wait_closed()

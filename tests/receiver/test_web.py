@@ -2,6 +2,7 @@
 
 import httpx
 
+from halo_otel.clock import ManualClock
 from halo_otel.config import sections
 from halo_otel.receiver.web import WebServer, prometheus_text
 from halo_otel.selfobs import Counters, Reading
@@ -14,6 +15,8 @@ async def test_probes_and_metrics() -> None:
         sections.Web(endpoint="localhost:0"),
         not_ready=lambda: reasons[-1],
         readings=counters.snapshot,
+        counters=counters,
+        clock=ManualClock(),
     )
     await server.__aexit__(None, None, None)
     async with server, httpx.AsyncClient(trust_env=False) as client:

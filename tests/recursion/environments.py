@@ -7,6 +7,7 @@ from pathlib import Path
 
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.run import extend
+from halo_otel.codebase.tree import Codebase
 from halo_otel.config import sections
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.otlp.jsonlines import spans_from_json_line
@@ -41,21 +42,23 @@ def bookings(good: int = 20, bad: int = 10) -> Traffic:
 
 
 @contextmanager
-def over(view: View, shown: Said = None, limits: Limits | None = None) -> Iterator[Environment]:
+def over(
+    view: View, shown: Said = None, limits: Limits | None = None, code: Codebase | None = None
+) -> Iterator[Environment]:
     lookback = Lookback()
     run = extend(lookback, view, settings=sections.Analysis(), until_ns=0, offline=True)
     judgements = lookback.judgements()
     with Environment(
-        view, run.report, judgements, shown=shown and Shown(text=shown), limits=limits
+        view, run.report, judgements, shown=shown and Shown(text=shown), limits=limits, code=code
     ) as environment:
         yield environment
 
 
 @contextmanager
 def environment_of(
-    rows: list[Row], shown: Said = None, limits: Limits | None = None
+    rows: list[Row], shown: Said = None, limits: Limits | None = None, code: Codebase | None = None
 ) -> Iterator[Environment]:
-    with view_of(rows) as view, over(view, shown, limits) as environment:
+    with view_of(rows) as view, over(view, shown, limits, code) as environment:
         yield environment
 
 

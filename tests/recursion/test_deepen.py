@@ -1,37 +1,29 @@
 """The model tier over one window: what a scripted model says, what ships, what it costs."""
 
 import json
-import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from halo_otel.clock import ManualClock
 from halo_otel.errors import Unreachable
-from halo_otel.llm.budget import Budget, MemoryAccount, Periods
-from halo_otel.llm.client import Model
-from halo_otel.llm.privacy import Sent
-from halo_otel.model.finding import Severity
-from halo_otel.recursion.claims import Reason
-from halo_otel.recursion.deepen import Deepened, Tier, deepen, plan
+from halo_otel.recursion.claims.claim import Reason
+from halo_otel.recursion.deepen import Deepened, deepen
 from halo_otel.recursion.environment.environment import Environment
 from halo_otel.recursion.memory import Memory
-from halo_otel.recursion.toolbox import EnvironmentTools
-from halo_otel.redact.mask import mask
-from halo_otel.selfobs import Counters
-from tests.analysis.conftest import Traffic
-from tests.llm.server import MODEL, Reply, Scripted, says, status
-from tests.recursion.environments import INJECTION, bookings, environment_of, first
-
-Json = dict[str, Any]
-HOLDS = json.dumps({"verdict": "holds", "why": "it says so"})
-
-
-def masked(text: str) -> str:
-    return mask(text).text
+from halo_otel.recursion.plan import clusters_of
+from tests.llm.server import Reply, says, status
+from tests.recursion.environments import INJECTION, bookings, environment_of
+from tests.recursion.worlds import (
+    HOLDS,
+    Json,
+    analyst,
+    claims,
+    is_second_look,
+    masked,
+    true_claim,
+    world,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,122 +33,22 @@ def booked() -> Iterator[Environment]:
         yield environment
 
 
-class World:
-    """One window, one endpoint."""
-
-    def __init__(
-        self, environment: Environment, server: Scripted, memory: Memory, sent: Path, **llm: Any
-    ) -> None:
-        self.server = server
-        self.settings = server.settings(**llm)
-        self.clock = ManualClock()
-        self.budget = self.new_budget()
-        model = Model(
-            self.settings,
-            Sent(sent, self.settings.sent_bytes),
-            self.clock,
-            Counters(),
-            random.Random(1),
-            lambda _: None,
-        )
-        self.tier = Tier(
-            model=model,
-            budget=self.budget,
-            memory=memory,
-            environment=environment,
-            tools=EnvironmentTools(environment, self.settings.payloads),
-            model_name=MODEL,
-        )
-
-    def new_budget(self) -> Budget:
-        periods = Periods(self.settings.budget.hour, self.settings.budget.day)
-        return Budget.of(self.settings, self.clock, MemoryAccount(periods))
-
-
-@asynccontextmanager
-async def world(
-    environment: Environment,
-    script: Callable[[Json], Reply],
-    sent: Path,
-    memory: Memory | None = None,
-    **llm: Any,
-) -> AsyncIterator[World]:
-    async with Scripted(script) as server:
-        made = World(environment, server, memory or Memory(), sent, **llm)
-        async with made.tier.model:
-            yield made
-
-
-def true_claim(environment: Environment) -> Json:
-    """What a perfect analyst says of the failing bookings."""
-    trace, span, error = environment.rows(
-        "select trace_id, span_id, error from spans where tool = 'book' and failed"
-        " order by trace_id limit 1"
-    )[0]
-    count = int(
-        first(
-            environment, "select count(distinct trace_id) from spans where tool = 'book' and failed"
-        )
-    )
-    shown = "select trace_id from spans where tool = 'book' and failed"
-    return {
-        "subject": {"service": None, "agent": "booker", "tool": "book", "model": None},
-        "statement": f"In {count} runs the tool book refuses the date it is given.",
-        "predicates": [
-            {
-                "sql": f"select count(distinct trace_id) from ({shown})",
-                "parameters": [],
-                "comparison": "=",
-                "expected": count,
-            }
-        ],
-        "spans": [{"trace_id": trace, "span_id": span}],
-        "quotes": [{"trace_id": trace, "span_id": span, "field": "error", "text": error}],
-        "contrast": {"sql": shown, "parameters": []},
-        "causal": False,
-        "edge": None,
-        "severity": "error",
-        "recommendation": "Check the date before the tool is called.",
-    }
-
-
-def is_second_look(request: Json) -> bool:
-    return "refute" in json.dumps(request["messages"])
-
-
-def analyst(*reports: Json, verdict: str = HOLDS) -> Callable[[Json], Reply]:
-    """Reports at once, the first of `reports` first; looks a second time as `verdict` says."""
-    waiting = list(reports)
-
-    def script(request: Json) -> Reply:
-        if is_second_look(request):
-            return says(verdict)
-        report = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        return says(calls=(("report", report),))
-
-    return script
-
-
-def claims(*made: Json) -> Json:
-    return {"claims": [{"claim": one} for one in made]}
-
-
 async def test_true_claims_pass_and_explain_their_finding(
     booked: Environment, tmp_path: Path
 ) -> None:
     claim = true_claim(booked)
     async with world(booked, analyst(claims(claim)), tmp_path / "sent") as made:
         deepened = await deepen(made.tier)
-    tasks = plan(booked)
+    tasks = clusters_of(booked)
     assert tasks
     assert not deepened.dropped
     before = {one.fingerprint: one for one in booked.report.findings}
     for task in tasks:
-        (after,) = (one for one in deepened.report.findings if one.fingerprint == task.cluster)
-        assert claim["statement"] in after.summary
-        assert claim["recommendation"] in after.recommendation
-        assert after.severity is before[task.cluster].severity
-        assert after.traces == before[task.cluster].traces
+        (after,) = (one for one in deepened.report.findings if one.fingerprint == task.name)
+        assert claim["statement"] in after.full_summary
+        assert claim["recommendation"] in after.full_recommendation
+        assert after.severity is before[task.name].severity
+        assert after.traces == before[task.name].traces
     usage = deepened.report.usage
     assert (usage.claims_checked, usage.claims_dropped) == (len(tasks), 0)
     assert usage.model_calls == len(made.server.requests) == 2 * len(tasks)
@@ -194,7 +86,7 @@ async def test_what_does_not_hold_does_not_ship(booked: Environment, tmp_path: P
             deepened = await deepen(made.tier)
         assert deepened.report.findings == booked.report.findings
         assert {one.reason for one in deepened.dropped} == {reason}
-        assert deepened.report.usage.claims_dropped == len(plan(booked))
+        assert deepened.report.usage.claims_dropped == len(clusters_of(booked))
 
 
 async def test_a_claim_may_be_corrected_once(booked: Environment, tmp_path: Path) -> None:
@@ -213,7 +105,7 @@ async def test_a_claim_may_be_corrected_once(booked: Environment, tmp_path: Path
         deepened = await deepen(made.tier)
     assert not deepened.dropped
     assert any("predicate_false" in text for text in seen)
-    assert any(claim["statement"] in one.summary for one in deepened.report.findings)
+    assert any(claim["statement"] in one.full_summary for one in deepened.report.findings)
 
 
 async def test_who_refutes_is_believed(booked: Environment, tmp_path: Path) -> None:
@@ -247,8 +139,8 @@ async def test_looking_around_is_answered_and_ends(booked: Environment, tmp_path
         deepened = await deepen(made.tier)
         bodies = made.server.bodies
     assert deepened.report.findings == booked.report.findings
-    assert [cluster for cluster, _ in deepened.unfinished] == [t.cluster for t in plan(booked)]
-    assert len(bodies) <= made.tier.turns * len(plan(booked))
+    assert [cluster for cluster, _ in deepened.unfinished] == [t.name for t in clusters_of(booked)]
+    assert len(bodies) <= made.tier.turns * len(clusters_of(booked))
     last = bodies[-1]
     assert [tool["function"]["name"] for tool in last["tools"]] == ["report"]
     replies = [m["content"] for m in last["messages"] if m["role"] == "tool"]
@@ -274,67 +166,6 @@ async def test_an_endpoint_that_is_down_is_an_error(booked: Environment, tmp_pat
     async with world(booked, lambda _: status(500), tmp_path / "sent", retries=0) as made:
         with pytest.raises(Unreachable):
             await deepen(made.tier)
-
-
-def unexplained() -> Traffic:
-    """Runs that fail without any error, as an evaluator says: some are not sure of what they did."""
-    traffic = Traffic()
-    for number in range(40):
-        fails = number % 5 == 0
-        run = traffic.run(outcome=None, session=f"s{number}")
-        label = "fail" if fails else "pass"
-        run.rows[0]["evaluations"] = json.dumps([{"name": "task_success", "label": label}])
-        run.call("search", {"q": f"trip {number}"}, f"found offer_{1000 + number}")
-        run.call("book", {"offer": f"offer_{1000 + number}"}, f"booked {number}")
-        run.turn(output_text=f"It is {'perhaps' if fails else 'surely'} booked, {number}.")
-    return traffic
-
-
-async def test_failed_runs_that_no_finding_names_become_a_finding(tmp_path: Path) -> None:
-    with environment_of(unexplained().rows, masked) as environment:
-        tasks = [task for task in plan(environment) if task.finding is None]
-        assert tasks, [one.title for one in environment.report.findings]
-        shown = "select trace_id from spans where output like '%perhaps booked%'"
-        trace, span, said = environment.rows(
-            "select trace_id, span_id, output from spans where output like '%perhaps booked%'"
-            " order by trace_id limit 1"
-        )[0]
-        claim = {
-            **true_claim_of(shown, trace, span, said, environment),
-            "statement": "The agent says that it is not sure of what it booked.",
-        }
-        report = {"claims": [{"claim": claim, "category": "premature_end"}]}
-        async with world(environment, analyst(report), tmp_path / "sent") as made:
-            deepened = await deepen(made.tier)
-    (found,) = (one for one in deepened.report.findings if one.tier == "model")
-    assert found.category == "premature_end"
-    assert found.severity is Severity.WARN
-    assert len(found.traces) == 8
-    assert found.evidence[0].span_id == span
-    assert found.effect.value > 1
-
-
-def true_claim_of(shown: str, trace: str, span: str, said: str, environment: Environment) -> Json:
-    count = int(first(environment, f"select count(distinct trace_id) from ({shown})"))
-    return {
-        "subject": {"service": None, "agent": "booker", "tool": None, "model": None},
-        "statement": "",
-        "predicates": [
-            {
-                "sql": f"select count(distinct trace_id) from ({shown})",
-                "parameters": [],
-                "comparison": "=",
-                "expected": count,
-            }
-        ],
-        "spans": [{"trace_id": trace, "span_id": span}],
-        "quotes": [{"trace_id": trace, "span_id": span, "field": "output", "text": said}],
-        "contrast": {"sql": shown, "parameters": []},
-        "causal": False,
-        "edge": None,
-        "severity": "warn",
-        "recommendation": "Ask the tool whether the booking stands.",
-    }
 
 
 async def test_what_traces_say_leaves_in_a_fence_and_masked(tmp_path: Path) -> None:
@@ -425,4 +256,4 @@ async def test_a_context_that_is_too_small_is_made_do_with(
     async with world(booked, script, tmp_path / "sent") as made:
         deepened = await deepen(made.tier)
     assert not deepened.unfinished
-    assert any("refuses the date" in one.summary for one in deepened.report.findings)
+    assert any("refuses the date" in one.full_summary for one in deepened.report.findings)

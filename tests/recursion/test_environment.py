@@ -7,8 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from halo_otel.recursion.environment.arguments import schema
 from halo_otel.recursion.environment.environment import Environment
-from halo_otel.recursion.environment.registry import BY_NAME, TOOLS, call, definitions
+from halo_otel.recursion.environment.registry import TOOLS, call
 from halo_otel.recursion.environment.reply import BYTES_MIN
 from halo_otel.recursion.environment.tables import TABLES
 from tests.analysis.conftest import Traffic
@@ -19,6 +20,8 @@ from tests.recursion.environments import (
     first,
     real_runs,
 )
+
+BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +73,15 @@ def asked_of(environment: Environment) -> dict[str, dict[str, object]]:
     }
 
 
-def test_definitions_are_strict_schemas_that_describe_every_tool() -> None:
-    listed = definitions()
-    assert [one["function"]["name"] for one in listed] == [tool.name for tool in TOOLS]
-    for one in listed:
-        function = one["function"]
-        assert len(function["description"]) > 40
-        jsonschema.Draft202012Validator.check_schema(function["parameters"])
-        assert "$ref" not in json.dumps(function)
-        for node in objects(function["parameters"]):
+def test_every_tool_is_described_and_has_a_strict_schema() -> None:
+    for tool in TOOLS:
+        parameters = schema(tool.arguments)
+        assert len(tool.description) > 40
+        jsonschema.Draft202012Validator.check_schema(parameters)
+        assert "$ref" not in json.dumps(parameters)
+        for node in objects(parameters):
             assert node["additionalProperties"] is False
             assert node["required"] == list(node["properties"])
-    assert "strict" not in json.dumps(definitions(strict=False))
 
 
 def objects(node: object) -> Iterator[dict[str, Any]]:

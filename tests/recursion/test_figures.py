@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halo_otel.recursion.figures import figures, names, says
+from halo_otel.recursion.claims.figures import figures, names, says
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from halo_otel.recursion.claims import Claim, Dropped, Reason, Verified, claim_schema, read
+from halo_otel.recursion.claims.claim import Claim, Dropped, Reason, Verified, claim_schema, read
+from halo_otel.recursion.claims.verify import verify
 from halo_otel.recursion.environment.environment import Environment
-from halo_otel.recursion.verify import verify
 from tests.recursion.environments import bookings, environment_of, first
 
 GOOD, BAD = 20, 10

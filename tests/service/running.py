@@ -9,6 +9,7 @@ from halo_otel.clock import ManualClock
 from halo_otel.config import sections
 from halo_otel.config.sections import Config, Llm
 from halo_otel.findings import Query, Registry
+from halo_otel.llm.budget import Periods
 from halo_otel.model.finding import Finding
 from halo_otel.selfobs import Counters
 from halo_otel.service.analyst import Analyst
@@ -64,13 +65,15 @@ class Service:
 
     async def _thinking(self, llm: Llm) -> Thinker:
         config = Config(llm=llm, storage=sections.Storage(directory=self.directory))
-        tier = reasoning(config, self.clock, self.counters, remembers=True)
+        account = self.registry.account(Periods(llm.budget.hour, llm.budget.day))
+        tier = reasoning(config, self.clock, self.counters, remembers=True, account=account)
         return Thinker(
             await self._stack.enter_async_context(tier),
             self.registry,
             self.store,
             self.clock,
             self.counters,
+            llm,
             lookback_s=SETTINGS.lookback,
         )
 
@@ -89,13 +92,18 @@ class Service:
 
     async def window(self, failing: int) -> None:
         """A window in which the tool `pay` fails in `failing` of the runs, and fails them."""
-        self._arrive(failing)
+        self.arrive(failing)
+        self.pass_window()
+        await self.analyst.tick(self.clock.now_ns())
+
+    def pass_window(self) -> None:
+        """The window ends."""
         self.clock.advance(WINDOW_S)
         self.store.seal_before(self.clock.now_ns())
         self.store.expire(self.clock.now_ns())
-        await self.analyst.tick(self.clock.now_ns())
 
-    def _arrive(self, failing: int) -> None:
+    def arrive(self, failing: int) -> None:
+        """The spans of such a window come in."""
         arrival_ns = self.clock.now_ns() + WINDOW_S * 10**9 // 2
         begun = len(self.traffic.runs)
         for number in range(RUNS):

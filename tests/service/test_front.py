@@ -181,7 +181,7 @@ def test_an_engine_that_is_silent_is_not_ready(tmp_path: Path) -> None:
     clock = ManualClock()
     front = Front(load(None, {"HALO_STORAGE_DIRECTORY": str(tmp_path)}), clock)
     assert front._not_ready() == "the engine is starting"
-    front._on_message(Message(ready=True))
+    front._engine.take(Message(ready=True))
     assert front._not_ready() is None
     front._on_message(Message(counters=()))
     clock.advance(SILENCE_S_MAX)

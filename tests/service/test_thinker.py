@@ -4,8 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from halo_otel.config.sections import DailySpending, HourlySpending
+from halo_otel.errors import BudgetExhausted
 from halo_otel.findings import Query
-from tests.llm.server import Reply, Scripted, says, status
+from halo_otel.llm.budget import Amount, Periods
+from tests.llm.server import MODEL, Reply, Scripted, says, status
 from tests.service.running import Service
 
 STATEMENT = "The card service is down for these runs."
@@ -44,7 +49,7 @@ def explains(request: dict[str, Any]) -> Reply:
 
 
 def summaries(service: Service) -> list[str]:
-    return [finding.summary for finding in service.registry.findings(Query(category="error"))]
+    return [finding.full_summary for finding in service.registry.findings(Query(category="error"))]
 
 
 async def test_findings_are_told_first_and_explained_then(tmp_path: Path) -> None:
@@ -63,9 +68,14 @@ async def test_findings_are_told_first_and_explained_then(tmp_path: Path) -> Non
         assert run.model_calls == len(server.requests) > 0
         paid = service.counters.value("halo.llm.tokens", direction="input", role="model")
 
+        before_it = service.findings("error")
         await service.window(failing=12)
+        assert any(STATEMENT in one for one in summaries(service))  # not thought of again yet
+        lives = [(one.status, one.windows_seen) for one in service.findings("error")]
+        assert lives != [(one.status, one.windows_seen) for one in before_it]
         await service.think()
         assert any(STATEMENT in one for one in summaries(service))
+        assert [(one.status, one.windows_seen) for one in service.findings("error")] == lives
         again = service.counters.value("halo.llm.tokens", direction="input", role="model")
         assert again - paid <= 0.05 * paid
         await service.stop()
@@ -79,4 +89,45 @@ async def test_a_model_that_fails_costs_nothing_else(tmp_path: Path) -> None:
         await service.think()
         assert summaries(service)
         assert service.counters.value("halo.llm.failed_analyses") == 1
+        await service.stop()
+
+
+async def test_explanations_and_what_was_spent_outlive_a_restart(tmp_path: Path) -> None:
+    async with Scripted(explains) as server:
+        service = Service(tmp_path, server.settings())
+        await service.start()
+        await service.window(failing=12)
+        await service.think()
+        spent = service.counters.value("halo.llm.tokens", direction="input", role="model")
+        await service.restart()
+        assert any(STATEMENT in one for one in summaries(service))
+        hour = HourlySpending(input_tokens=int(spent))
+        account = service.registry.account(Periods(hour, DailySpending()))
+        with pytest.raises(BudgetExhausted, match=r"llm\.budget\.hour\.input_tokens"):
+            await account.take(Amount(input_tokens=1), service.clock.now_ns())
+        await service.stop()
+
+
+def misquotes(request: dict[str, Any]) -> Reply:
+    """As `explains`, with words no span says."""
+    looked = [message for message in request["messages"] if message["role"] == "tool"]
+    if len(looked) != 1 or "refute" in json.dumps(request["messages"]):
+        return explains(request)
+    invented = json.loads(looked[0]["content"].split("\n")[2]) | {"error": "never said by anybody"}
+    content = "\n".join(["", "", json.dumps(invented)])
+    return explains({"messages": [{"role": "tool", "content": content}]})
+
+
+async def test_claims_that_do_not_hold_are_kept_for_inspection(tmp_path: Path) -> None:
+    async with Scripted(misquotes) as server:
+        service = Service(tmp_path, server.settings(max_turns=2, dropped_claims=1))
+        await service.start()
+        await service.window(failing=12)
+        await service.think()
+        (kept,) = service.registry.dropped_claims()
+        assert (kept.reason, kept.statement) == ("quote_not_found", STATEMENT)
+        assert kept.subject.tool == "pay"
+        assert kept.asked == MODEL
+        assert kept.cluster
+        assert not any(STATEMENT in one for one in summaries(service))
         await service.stop()

@@ -310,3 +310,113 @@ def test_several_threads_may_ask_at_once(copy: Sealed) -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == [RUNS + number for number in range(8)]
+
+
+def of_one_file() -> Iterator[Sealed]:
+    with SingleWindow() as window:
+        window.insert(batch(Traffic().healthy(RUNS).rows))
+        with window.view() as view, sealed(view, (SPANS, ELSE), limits=Limits(seconds=1.5)) as it:
+            yield it
+
+
+@pytest.fixture
+def fresh() -> Iterator[Sealed]:
+    yield from of_one_file()
+
+
+SAID = {"grp": "VARCHAR", "score": "DOUBLE", "n": "BIGINT"}
+
+
+def test_a_table_that_is_brought_is_read_like_the_others(fresh: Sealed) -> None:
+    ((trace,),) = fresh.ask("select min(trace_id) from spans").rows
+    with pytest.raises(BadQuery, match="there is no table"):
+        fresh.ask("from said")
+    fresh.bring("said", SAID, [[trace, None], [0.5, 1.5], [1, 1 << 60]])
+    joined = "select distinct score, n from said join spans on grp = trace_id"
+    answer = fresh.ask(joined)
+    assert answer.rows == ((0.5, 1),)
+    assert answer.tables == {"said", "spans"}
+    assert fresh.ask("select sum(n) from said where grp is null").rows == ((1 << 60,),)
+    assert fresh.ask("select count(*) from said", empty=True).rows == ((0,),)
+    assert fresh.ask(joined, empty=True).rows == ()
+
+
+def test_a_table_that_was_brought_never_changes_and_outlives_its_process(fresh: Sealed) -> None:
+    fresh.bring("said", SAID, [["a"], [1.0], [1]])
+    fresh.bring("said", SAID, [["b"], [2.0], [2]])
+    with pytest.raises(BadQuery):
+        fresh.ask("select length(repeat('x', 4000000000))")  # which ends the process
+    assert fresh.ask("from said").rows == (("a", 1.0, 1),)
+    assert fresh.ask("from said").tables == {"said"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from temp.said",
+        "from temp.main.said",
+        "with said as (select 1) from said",
+        "insert into said values ('a', 1, 1)",
+        "drop table said",
+        "create temp table more as from said",
+        "from said_too",
+        "from duckdb_tables()",
+    ],
+)
+def test_a_table_that_was_brought_opens_no_other_door(fresh: Sealed, sql: str) -> None:
+    fresh.bring("said", SAID, [["a"], [1.0], [1]])
+    with pytest.raises(BadQuery):
+        fresh.ask(sql)
+    assert fresh.ask("from said").rows == (("a", 1.0, 1),)
+
+
+def test_a_table_may_be_brought_while_others_ask(fresh: Sealed) -> None:
+    wrong: list[object] = []
+
+    def work(number: int) -> None:
+        fresh.bring(f"said_{number}", SAID, [[str(number)] * 50, [0.1] * 50, [number] * 50])
+        for _ in range(5):
+            rows = fresh.ask(
+                f"select count(*), min(n), count(distinct grp) from said_{number}"
+            ).rows
+            spans = fresh.rows("select count(distinct trace_id) from spans")
+            if (rows, spans) != (((50, number, 1),), [(RUNS,)]):
+                wrong.append((rows, spans))
+
+    threads = [Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_tables_that_were_brought_vanish_with_the_copy() -> None:
+    for _ in range(2):
+        for opened in of_one_file():
+            with pytest.raises(BadQuery, match="there is no table"):
+                opened.ask("from said")
+            opened.bring("said", SAID, [["a"], [1.0], [1]])
+            assert opened.ask("from said").rows == (("a", 1.0, 1),)
+
+
+def test_it_can_be_closed_while_a_thread_is_still_asking() -> None:
+    """As when a task was cancelled: nobody waits for its thread any more, which goes on."""
+    with SingleWindow() as window, window.view() as view:
+        with sealed(view, (ELSE,)) as copy:
+            said: list[object] = []
+
+            def ask() -> None:
+                try:
+                    said.append(
+                        copy.rows("select count(*) from range(100_000_000_000) where range % 7 = 3")
+                    )
+                except BadQuery as error:
+                    said.append(error)
+
+            thread = Thread(target=ask)
+            thread.start()
+            while not copy.is_in_use:
+                pass
+        thread.join()
+    assert [type(one) for one in said] == [BadQuery]

@@ -1,7 +1,7 @@
 """One analysed view of windows, to be looked at by a model.
 
     with Environment(view, report, judgements, shown=redact) as environment:
-        definitions()                                   the tools, as chat completions take them
+        registry.TOOLS                                  the tools, as a model is told of them
         call(environment, "search", '{"pattern": …}')   one reply; bad arguments are answered, never raised
 
 `tables` says what is copied into the database that queries run on, `tools` has one file per tool,

@@ -11,8 +11,12 @@ SpanId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Outcome = Literal["failed", "passed", "unknown"]
 TRACES_MAX: Final = 200  # that one call may name
 
-# What strict mode of chat completions does not know; the checks stay, the description tells them.
-_UNKNOWN: Final = ("title", "default", "minLength", "maxLength", "minItems", "maxItems")
+# What strict mode of chat completions does not know, or what each request would pay for and the descriptions
+# tell as well; the checks stay.
+_LEFT_OUT: Final = (
+    *("title", "default", "minLength", "maxLength", "minItems", "maxItems"),
+    *("pattern", "minimum", "maximum"),
+)
 
 
 class Strict(BaseModel):
@@ -66,11 +70,16 @@ def _strict(node: Any, named: dict[str, Any]) -> Any:
     if "$ref" in node:
         target = named[node["$ref"].rpartition("/")[2]]
         return _strict({**target, **{k: v for k, v in node.items() if k != "$ref"}}, named)
+    kinds = [
+        inner.get("type") for inner in node.get("anyOf", ()) if len(inner.keys() - _LEFT_OUT) == 1
+    ]
+    if kinds and len(kinds) == len(node["anyOf"]) and None not in kinds:  # the short form
+        node = {"type": kinds, **{name: value for name, value in node.items() if name != "anyOf"}}
     properties = node.get("properties")
     kept = {
         name: _strict(value, named)
         for name, value in node.items()
-        if name not in _UNKNOWN and name not in ("$defs", "properties")
+        if name not in _LEFT_OUT and name not in ("$defs", "properties")
     }
     if isinstance(properties, dict):
         kept["properties"] = {name: _strict(value, named) for name, value in properties.items()}

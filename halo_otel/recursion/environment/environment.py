@@ -1,7 +1,7 @@
 """The environment itself: the copy that tools query, the report, and the goal trees of the view."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
@@ -10,6 +10,7 @@ from halo_otel.analysis import frame
 from halo_otel.analysis.causality import outcome
 from halo_otel.analysis.goals.tree import goal_tree
 from halo_otel.analysis.judgement import Judgement
+from halo_otel.codebase.tree import Codebase
 from halo_otel.errors import NotFound
 from halo_otel.model.finding import Finding
 from halo_otel.model.goal import GoalNode
@@ -51,9 +52,11 @@ class Environment:
         *,
         shown: Shown | None = None,
         limits: Limits | None = None,
+        code: Codebase | None = None,
     ) -> None:
         ordered = sorted(judgements, key=lambda judgement: judgement.trace_id)
         self.report: Final = report
+        self.code: Final = code  # the agents' own, if it was given
         self.judgements: Final = outcome.settle(ordered)
         self.findings: Final[dict[str, Finding]] = {one.fingerprint: one for one in report.findings}
         self.shown: Final[Callable[[str], str]] = shown.text if shown else str
@@ -89,8 +92,9 @@ class Environment:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.close()
-        self._sealed = None
+        with self._lock:  # the view is left alone by threads that nobody waits for any more
+            self._stack.close()
+            self._sealed = None
 
     @property
     def database(self) -> Sealed:
@@ -104,23 +108,30 @@ class Environment:
 
     def goals(self, trace_id: str) -> Sequence[GoalNode]:
         """The goal tree of a trace; none if it is unknown."""
-        with self._lock:
+        with self._entered():
             return goal_tree(self._view, trace_id)
 
     def recorded(self, trace_id: str, span_id: str) -> dict[str, str]:
         """The texts of a span as they were recorded: for checks, they never leave."""
-        with self._lock:
+        with self._entered():
             rows = self._view.con.execute(_RAW, [trace_id, span_id]).fetchall()
         texts = rows[0] if rows else (None,) * len(_RAW_FIELDS)
         return {name: text for name, text in zip(_RAW_FIELDS, texts, strict=True) if text}
 
     def resource(self, resource_id: int) -> Attributes:
         """The attributes of a resource; none of one that is gone."""
-        with self._lock:
+        with self._entered():
             try:
                 return self._view.resource_of(resource_id).attributes
             except NotFound:
                 return {}
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """The view, for one thread at a time."""
+        with self._lock:
+            assert self._sealed is not None, "the environment is not entered"
+            yield
 
     def among(self, chosen: TraceSet | None) -> list[str]:
         """The ids of the traces of a set, in their order; all without one."""

@@ -9,16 +9,18 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from halo_otel.errors import BadQuery
-from halo_otel.recursion.environment.arguments import Arguments, schema
+from halo_otel.errors import BadQuery, BadRequest, NotFound
+from halo_otel.recursion.environment.arguments import Arguments
 from halo_otel.recursion.environment.environment import Environment
 from halo_otel.recursion.environment.reply import Reply, failure
 from halo_otel.recursion.environment.tools import (
     clusters,
+    code,
     cohort,
     compare,
     findings,
     goal_tree,
+    history,
     overview,
     path,
     query,
@@ -58,33 +60,35 @@ TOOLS: Final = (
     Tool(name="path", arguments=path.Path, run=path.run),
     Tool(name="cohort", arguments=cohort.Cohort, run=cohort.run),
 )
-BY_NAME: Final = {tool.name: tool for tool in TOOLS}
+CODE_TOOLS: Final = (
+    Tool(name="code_tree", arguments=code.CodeTree, run=code.tree),
+    Tool(name="code_read", arguments=code.CodeRead, run=code.read),
+    Tool(name="code_grep", arguments=code.CodeGrep, run=code.grep),
+)
+HISTORY_TOOLS: Final = (
+    Tool(name="git_log", arguments=history.GitLog, run=history.log),
+    Tool(name="git_blame", arguments=history.GitBlame, run=history.blame),
+    Tool(name="git_show", arguments=history.GitShow, run=history.show),
+)
+
+CODE_NAMES: Final = frozenset(tool.name for tool in (*CODE_TOOLS, *HISTORY_TOOLS))
 
 
-def definitions(*, strict: bool = True) -> list[dict[str, Any]]:
-    """All tools in the form of chat completions; without `strict` for servers that do not know it."""
-    flag = {"strict": True} if strict else {}
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": schema(tool.arguments),
-                **flag,
-            },
-        }
-        for tool in TOOLS
-    ]
+def tools_of(environment: Environment) -> tuple[Tool, ...]:
+    """The tools that this environment has: those about code only if there is any."""
+    if environment.code is None:
+        return TOOLS
+    return (*TOOLS, *CODE_TOOLS, *(HISTORY_TOOLS if environment.code.git else ()))
 
 
 def call(environment: Environment, name: str, arguments: str | Mapping[str, object]) -> Reply:
     """What tool `name` answers; a call that is wrong is answered with what would be right."""
-    tool = BY_NAME.get(name)
+    by_name = {one.name: one for one in tools_of(environment)}
+    tool = by_name.get(name)
     if tool is None:
-        near = get_close_matches(name[:60], BY_NAME, n=1)
+        near = get_close_matches(name[:60], by_name, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return failure(f"there is no tool {name[:60]!r}: {hint}tools are {', '.join(BY_NAME)}")
+        return failure(f"there is no tool {name[:60]!r}: {hint}tools are {', '.join(by_name)}")
     try:
         given = _read(arguments)
         asked = tool.arguments.model_validate(given)
@@ -94,7 +98,7 @@ def call(environment: Environment, name: str, arguments: str | Mapping[str, obje
         return failure(f"arguments of {name} are no JSON object: {str(error)[:200]}")
     try:
         return tool.run(environment, asked)
-    except BadQuery as error:
+    except (BadQuery, BadRequest, NotFound) as error:
         return failure(str(error), environment.fence)
 
 

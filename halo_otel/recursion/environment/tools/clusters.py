@@ -56,8 +56,13 @@ def named(environment: Environment) -> dict[str, list[Judgement]]:
     left: dict[str, list[Judgement]] = defaultdict(list)
     for one in environment.judgements:
         if one.failed and one.trace_id not in explained:
-            left[f"{UNEXPLAINED}{one.service}/{one.agent}"].append(one)
+            left[unexplained(one.service, one.agent)].append(one)
     return groups | dict(sorted(left.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def unexplained(service: str, agent: str) -> str:
+    """The name of the group of an agent's failed runs that no finding names."""
+    return f"{UNEXPLAINED}{service}/{agent}"
 
 
 def pair(

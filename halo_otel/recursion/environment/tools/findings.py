@@ -1,6 +1,7 @@
 """`findings`: what the detectors found, as a list or one whole."""
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import Field
@@ -33,6 +34,7 @@ def run(environment: Environment, asked: Findings) -> Reply:
     one = environment.findings.get(asked.fingerprint)
     if one is None:
         return failure(f"there is no finding {asked.fingerprint!r}: call findings without one")
+    one = replace(one, explanation=None)  # of an earlier window: it is to be looked at afresh
     whole: dict[str, Any] = json.loads(render_findings((one,)))[0]
     for name in ("title", "summary", "recommendation"):
         whole[name] = environment.shown(whole[name])
