@@ -16,6 +16,8 @@ Interrupted = duckdb.InterruptException  # `interrupt` was called on the connect
 Busy = duckdb.TransactionException  # another cursor's transaction is in the way; none lasts
 # What a refusing disk makes of a statement, of a commit, and of all that comes after.
 UNWRITABLE: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+# Said of a statement after one whose own error was not told, as where memory runs out between the two.
+ABORTED: Final = "Current transaction is aborted"
 CORRUPT: Final = "Corrupt database file"  # in an error about a block with a wrong checksum
 
 # More texts than any analysis has; those of a hundred statements take a few MB.
