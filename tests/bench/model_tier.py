@@ -2,7 +2,7 @@
 
 The endpoint is a local server that speaks chat completions and counts four bytes a token. Its script is a
 diligent analyst: it judges each part to be fine, and in each conversation asks a query, reads a span, and
-claims what both show. The same window is then deepened again, as the next one with the same faults would be.
+claims what both show, or what it has when it is told to report. The same window is then deepened again, as the next one with the same faults would be.
 """
 
 import argparse
@@ -84,11 +84,14 @@ def _said(request: dict[str, Any]) -> Reply:
     if "refute it" in json.dumps(messages[:2]):
         return says(json.dumps({"verdict": "holds", "why": "it says so"}))
     looked = [message["content"] for message in messages if message["role"] == "tool"]
+    must_report = [tool["function"]["name"] for tool in request["tools"]] == ["report"]
     if not looked:
+        if must_report:
+            return says(calls=(("report", {"claims": []}),))
         return says(calls=(("query", {"sql": SQL}),))
     row = json.loads(looked[0].split("\n")[2])
     place = {"trace_id": row["trace_id"], "span_id": row["span_id"]}
-    if len(looked) == 1:
+    if len(looked) == 1 and not must_report:
         return says(calls=(("span", place),))
     claim = {
         "subject": dict.fromkeys(("service", "agent", "tool", "model")),
