@@ -5,7 +5,7 @@ Trace text never stands in these constants; it comes in fences beside them.
 
 from typing import Final
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 
 SYSTEM: Final = """\
 You analyse recorded runs of AI agents for the people who operate them. What you say is checked by a machine \
@@ -142,7 +142,15 @@ def not_an_answer(why: str) -> str:
     return f"That is no answer: {why}. Answer once more."
 
 
-def countdown(turn: int, turns: int) -> str:
-    """What is left, told before each turn and kept nowhere (HALO measured that it saves two thirds)."""
+def countdown(turn: int, turns: int, tokens: int | None) -> str:
+    """What is left of turns and of `tokens` to send, told before each turn and kept nowhere (HALO measured that
+    it saves two thirds)."""
     left = turns - turn
-    return f"(turn {turn} of {turns}; after this one {left} {'is' if left == 1 else 'are'} left)"
+    more = (
+        ""
+        if tokens is None
+        else f"; {tokens:,} tokens may still be sent, all of this with each turn"
+    )
+    return (
+        f"(turn {turn} of {turns}; after this one {left} {'is' if left == 1 else 'are'} left{more})"
+    )

@@ -1,6 +1,7 @@
 """The model tier over one window: what a scripted model says, what ships, what it costs."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -257,3 +258,21 @@ async def test_a_context_that_is_too_small_is_made_do_with(
         deepened = await deepen(made.tier)
     assert not deepened.unfinished
     assert any("refuses the date" in one.full_summary for one in deepened.report.findings)
+
+
+async def test_what_is_left_is_told_before_each_turn(booked: Environment, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def script(request: Json) -> Reply:
+        if is_second_look(request):
+            return says(HOLDS)
+        last = request["messages"][-1]["content"]
+        if found := re.search(r"turn \d of \d; .* ([\d,]+) tokens may still be sent", last):
+            told.append(int(found[1].replace(",", "")))
+            return says(calls=(("overview", {}),), tokens=(3_000, 10))
+        return says(calls=(("report", {"claims": []}),))
+
+    async with world(booked, script, tmp_path / "sent", parallelism=1) as made:
+        await deepen(made.tier, "Why?")
+    half = made.settings.budget.window.input_tokens // 2
+    assert told[:4] == [half, half - 3_000, half - 6_000, half - 9_000]

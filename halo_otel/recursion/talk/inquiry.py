@@ -97,8 +97,9 @@ class _Talk:
         """The model's next turn, and whether it was told that it is the last."""
         is_last = number == self.inquiry.turns or self.idle >= _IDLE_TURNS_MAX or self._is_scarce()
         tools = (self.inquiry.report,) if is_last else (*self.toolbox.tools, self.inquiry.report)
+        tokens = self.budget.left.input_tokens
         countdown = Message.user(
-            prompts.REPORT_NOW if is_last else prompts.countdown(number, self.inquiry.turns)
+            prompts.REPORT_NOW if is_last else prompts.countdown(number, self.inquiry.turns, tokens)
         )
         if self.size_tokens > TALK_TOKENS_MAX:
             await self._shorten()
