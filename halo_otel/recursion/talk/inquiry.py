@@ -97,7 +97,8 @@ class _Talk:
         """The model's next turn, and whether it was told that it is the last."""
         is_last = number == self.inquiry.turns or self.idle >= _IDLE_TURNS_MAX or self._is_scarce()
         tools = (self.inquiry.report,) if is_last else (*self.toolbox.tools, self.inquiry.report)
-        tokens = self.budget.left.input_tokens
+        # A first request says nothing that depends on others: it is what a dry run shows.
+        tokens = self.budget.left.input_tokens if number > 1 else None
         countdown = Message.user(
             prompts.REPORT_NOW if is_last else prompts.countdown(number, self.inquiry.turns, tokens)
         )
