@@ -80,7 +80,7 @@ class Model:
         rules: Rules = USUAL,
     ) -> None:
         self._settings = settings
-        self._rules = rules
+        self.rules = rules
         self._sent = sent
         self._clock = clock
         self._counters = counters
@@ -197,7 +197,7 @@ class Model:
         model = _model(settings, question.role)
         is_openai = (self._address.hostname or "").endswith((".openai.com", ".azure.com"))
         abilities = self._abilities.setdefault(model, Abilities(is_openai))
-        veil = Veil(settings.payloads, self._rules)
+        veil = Veil(settings.payloads, self.rules)
         body = writing.body(question, model, abilities, veil, settings, stream)
         price = self._price(model)
         written = body[abilities.output_limit]

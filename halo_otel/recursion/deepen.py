@@ -90,7 +90,9 @@ async def deepen(tier: Tier, question: str | None = None) -> Deepened:
         claims_checked=sum(each.checked for each in told.values()),
         claims_dropped=len(dropped),
     )
-    findings = _merged(tier.environment, work.clusters, {**work.told, WINDOW: whole})
+    findings = await asyncio.to_thread(
+        _merged, tier.environment, work.clusters, {**work.told, WINDOW: whole}
+    )
     finished = {name for name, each in told.items() if not each.unfinished}
     return Deepened(
         report=replace(tier.environment.report, findings=findings, usage=usage),
@@ -127,6 +129,7 @@ class _Work:
     clusters: list[Cluster] = field(default_factory=list)
     told: dict[str, Told] = field(default_factory=dict)  # in the order of the clusters
     pairs: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)  # of the memory
     parts_budget: Budget | None = None
     clusters_budget: Budget | None = None
 
@@ -134,7 +137,6 @@ class _Work:
         """What is below a task."""
         environment = self.tier.environment
         if isinstance(task, Window):
-            self.clusters = plan.clusters_of(environment)
             await asyncio.to_thread(self._recall)
             return self.clusters
         if isinstance(task, Part):
@@ -146,16 +148,26 @@ class _Work:
         return await asyncio.to_thread(plan.parts_of, environment, task, failing, passing)
 
     def _recall(self) -> None:
-        """Find the pair of each cluster, and what was said of it before and still holds."""
+        """Find the clusters, the pair of each, and what was said of it before and still holds."""
         environment = self.tier.environment
+        self.clusters = plan.clusters_of(environment)
         for cluster in self.clusters:
             failing, passing, _ = clusters.pair(environment, cluster.members)
             self.pairs[cluster.name] = failing, passing
-            known = self.tier.memory.get(self._key(cluster))
-            held = None if known is None else recalled(known, environment)
-            self.told[cluster.name] = (
-                Told(unfinished="not reached") if held is None else Told(accepted=held)
-            )
+            self.keys[cluster.name] = key = self._key(cluster)
+            self.told[cluster.name] = self._held(key) or Told(unfinished="not reached")
+
+    def _held(self, key: str) -> Told | None:
+        """What was kept under `key`, if all of it still holds."""
+        known = self.tier.memory.get(key)
+        held = None if known is None else recalled(known, self.tier.environment)
+        return None if held is None else Told(accepted=held)
+
+    async def _keep(self, key: str, told: Told) -> None:
+        """Remember what came to its end."""
+        if not told.unfinished:
+            kept = [kept_of(one) for one in told.accepted]
+            await asyncio.to_thread(self.tier.memory.put, key, kept)
 
     async def do(self, task: Task, below: Sequence[Told]) -> Told:
         """A task, when those below it are done."""
@@ -205,9 +217,7 @@ class _Work:
                 dropped=parts.dropped + said.dropped,
                 checked=parts.checked + said.checked,
             )
-        if not told.unfinished:
-            kept = [kept_of(one) for one in told.accepted]
-            await asyncio.to_thread(tier.memory.put, self._key(cluster), kept)
+        await self._keep(self.keys[cluster.name], told)
         return told
 
     async def _look_at_window(self, below: Sequence[Told]) -> Told:
@@ -221,12 +231,8 @@ class _Work:
         if len(said) < _TOGETHER_MIN:
             return Told()
         key = key_of(prompts.VERSION, tier.model_name, "window", sorted(said))
-        known = tier.memory.get(key)
-        if (
-            known is not None
-            and (held := await asyncio.to_thread(recalled, known, tier.environment)) is not None
-        ):
-            return Told(accepted=held)
+        if (held := await asyncio.to_thread(self._held, key)) is not None:
+            return held
         lines = "\n".join(
             json.dumps({"cluster": name, "said": each}) for name, each in said.items()
         )
@@ -235,9 +241,7 @@ class _Work:
             Payload(field="told", text=tier.environment.fence.around(lines)),
         ]
         told = await converse(tier, WINDOW, opening, tier.budget, needs_category=True)
-        if not told.unfinished:
-            kept = [kept_of(one) for one in told.accepted]
-            await asyncio.to_thread(tier.memory.put, key, kept)
+        await self._keep(key, told)
         return told
 
     async def _package(self, cluster: Cluster) -> AsyncIterator[Text]:

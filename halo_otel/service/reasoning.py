@@ -48,7 +48,6 @@ class Reasoning:
         code: Codebase | None = None,
     ) -> None:
         self._llm = config.llm
-        self._rules = Rules.usual(config.redaction.custom)
         self._model = model
         self._memory = memory
         self._account = account
@@ -67,9 +66,13 @@ class Reasoning:
         """`report` on `view`, deepened within the budget of one window; see `recursion.deepen`."""
         llm = self._llm
         environment = Environment(
-            view, report, judgements, shown=shown_as(llm.payloads, self._rules), code=self._code
+            view,
+            report,
+            judgements,
+            shown=shown_as(llm.payloads, self._model.rules),
+            code=self._code,
         )
-        if question is None and not clusters_of(environment):
+        if question is None and not await asyncio.to_thread(clusters_of, environment):
             return Deepened(report=report)  # nothing to look at: what is not copied costs nothing
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(in_thread(environment))

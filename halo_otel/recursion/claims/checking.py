@@ -14,6 +14,7 @@ from halo_otel.model.finding import CATEGORIES
 from halo_otel.recursion import prompts
 from halo_otel.recursion.claims.claim import Dropped, Reason, Verified, claim_schema, read
 from halo_otel.recursion.claims.verify import verify
+from halo_otel.recursion.environment.arguments import strict_object
 from halo_otel.recursion.environment.environment import Environment
 from halo_otel.recursion.environment.toolbox import EnvironmentTools
 
@@ -30,22 +31,13 @@ def report_tool(*, with_code: bool = False) -> Tool:
     return Tool(
         name="report",
         description=f"End with at most {CLAIMS_MAX} claims, which are checked; none is fine.",
-        parameters=_object({"claims": {"type": "array", "items": _object(item)}}),
+        parameters=strict_object({"claims": {"type": "array", "items": strict_object(item)}}),
     )
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
 
 
 _VERDICT: Final = Schema(
     name="verdict",
-    schema=_object(
+    schema=strict_object(
         {
             "verdict": {"type": "string", "enum": ["holds", "refuted", "unclear"]},
             "why": {"type": "string"},

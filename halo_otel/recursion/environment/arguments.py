@@ -62,6 +62,16 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     return strict
 
 
+def strict_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object with just these members, all required, as strict mode wants it."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
 def _strict(node: Any, named: dict[str, Any]) -> Any:
     if isinstance(node, list):
         return [_strict(inner, named) for inner in node]

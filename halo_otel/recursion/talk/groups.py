@@ -9,6 +9,7 @@ from typing import Any, Final
 from halo_otel.errors import BadQuery
 from halo_otel.llm.conversation import Schema
 from halo_otel.recursion.claims.verify import plain
+from halo_otel.recursion.environment.arguments import strict_object
 from halo_otel.recursion.environment.environment import Environment
 from halo_otel.recursion.environment.reply import line, page
 
@@ -103,13 +104,7 @@ def answer_schema(answers: Sequence[str]) -> Schema:
         "quote": {"type": ["string", "null"]},
         "answer": kinds.get(tuple(answers), labels),
     }
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-    return Schema(name="answer", schema=schema)
+    return Schema(name="answer", schema=strict_object(properties))
 
 
 def complaint(written: dict[str, Any], answers: Sequence[str]) -> str:
