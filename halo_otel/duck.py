@@ -13,6 +13,7 @@ Connection: TypeAlias = duckdb.DuckDBPyConnection
 Error = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
 Interrupted = duckdb.InterruptException  # `interrupt` was called on the connection
+InUse = duckdb.ResourceInUseException  # a cursor of the connection executes something
 Busy = duckdb.TransactionException  # another cursor's transaction is in the way; none lasts
 # What a refusing disk makes of a statement, of a commit, and of all that comes after.
 UNWRITABLE: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)

@@ -5,6 +5,7 @@
     │   ├── JournalFull           the journal reached its size bound
     │   ├── JournalFailed         the journal cannot be written until the service is restarted
     │   ├── Overloaded            too much is in flight right now
+    │   ├── RunEnded              an analysis took more time or memory than it may
     │   ├── Unreachable           the other side of a connection is down
     │   └── Unwritable            durable state cannot be written: disk full, quota, permissions
     └── Permanent                 will never succeed as it is
@@ -51,7 +52,19 @@ class JournalFailed(Retryable):
 
 
 class Overloaded(Retryable):
-    """More is in flight than `receivers.otlp` admits at once."""
+    """More is asked for at once than is admitted; `reason` names the bound in one word."""
+
+    def __init__(self, message: str, reason: str = "busy") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RunEnded(Retryable):
+    """An analysis took more time or memory than it may; `limit` is the key that says how much."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class Unreachable(Retryable):

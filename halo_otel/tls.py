@@ -1,5 +1,6 @@
 """TLS of our own clients, from the files that a configuration names."""
 
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,21 @@ def name_options(tls: ClientTls) -> tuple[tuple[str, str], ...]:
     """Options of that channel for `server_name_override`, as the Collector's clients take it."""
     name = tls.server_name_override
     return () if name is None else tuple((option, name) for option in _NAME_OPTIONS)
+
+
+def client_context(tls: ClientTls, key: str) -> ssl.SSLContext:
+    """The same for HTTP; whose name is checked is up to the connection. Blocks. Raises ConfigError."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        # As gRPC has it: a server's own certificate may stand for its CA.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"{key}: cannot use its files ({error.strerror}): name readable PEM files that belong together"
+        ) from error
+    return context
 
 
 def _read(key: str, file: Path | None) -> bytes | None:

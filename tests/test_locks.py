@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-image.lock", "requirements-dev.lock")
 # What tests run in environments of their own, and benches.
 SDKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".ci").glob("*/*.lock"))
 PROGRAMS = ROOT / "tests" / "emission" / "programs"
@@ -41,16 +41,17 @@ def test_everything_is_pinned_with_hashes_and_no_address(lock: str) -> None:
 
 
 def test_the_runtime_is_part_of_development() -> None:
-    runtime, development = map(locked, LOCKS)
-    assert runtime.items() <= development.items()
+    runtime, image, development = map(locked, LOCKS)
+    assert runtime.items() <= image.items() <= development.items()
 
 
 def test_every_dependency_is_locked() -> None:
-    runtime, development = map(locked, LOCKS)
+    runtime, image, development = map(locked, LOCKS)
     extras = [
         name for names in PROJECT["project"]["optional-dependencies"].values() for name in names
     ]
     assert {canonical(each) for each in PROJECT["project"]["dependencies"]} <= runtime.keys()
+    assert {canonical(each) for each in extras} <= image.keys()
     wanted = [*PROJECT["dependency-groups"]["dev"], *extras]
     assert {canonical(each) for each in wanted} <= development.keys()
 

@@ -11,8 +11,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
+from halo_otel.config.llm import Price
 from halo_otel.config.prices import PriceList, PriceTable, read_prices
-from halo_otel.config.sections import Price
 from halo_otel.model.facts import AgentFacts, SpanKind
 
 PER_TOKENS: Final = 1_000_000

@@ -29,12 +29,15 @@ class Reduced:
     """Findings, highest priority first, and how well the traces could be judged.
 
     `sightings` are the traces that show each pattern, by fingerprint, also of the patterns that are no
-    finding this time: what is not reported is not thereby gone.
+    finding this time: what is not reported is not thereby gone. `unreported` findings were left out by
+    `analysis.max_findings`. `ended` counts the traces by service, agent and whether they failed.
     """
 
     findings: tuple[Finding, ...]
     coverage: Coverage
     sightings: Mapping[str, frozenset[TraceId]]
+    ended: Mapping[tuple[str, str, bool | None], int]
+    unreported: int = 0
 
 
 def reduce(
@@ -87,6 +90,10 @@ def reduce(
             pattern.fingerprint: frozenset(ordered[place].trace_id for place in pattern.hits)
             for pattern in patterns
         },
+        ended=Counter(
+            (judgement.service, judgement.agent, judgement.failed) for judgement in ordered
+        ),
+        unreported=len(kept) - len(ranked) + max(0, len(findings) - settings.max_findings),
     )
 
 

@@ -1,9 +1,11 @@
 """One analysis: which traces to judge, judging them, and the report over everything in sight."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from halo_otel.analysis import frame
+from halo_otel.analysis.guard import Guard
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.judging import judge
 from halo_otel.analysis.lookback import Lookback
@@ -22,10 +24,11 @@ class Run:
     """What one run brought: the report over the lookback, and the traces it newly judged.
 
     `first` are those of them that were never judged in this process; `sightings` are the traces of the
-    lookback that show each pattern, reported or not, by fingerprint; `resources` are those behind evidence.
+    lookback that show each pattern, reported or not, by fingerprint; `resources` are those behind evidence;
+    `ended` counts the traces of the lookback by service, agent and whether they failed.
 
     `spans_unseen` were left out by `analysis.max_spans`, `spans_late` came after their trace had been
-    judged (it was judged again). `waiting_ns` is the latest arrival of a trace that is not settled.
+    judged (it was judged again), `unreported` findings by `analysis.max_findings`. `waiting_ns` is the latest arrival of a trace that is not settled.
     """
 
     report: Report
@@ -33,9 +36,11 @@ class Run:
     first: tuple[Judgement, ...]
     sightings: Mapping[str, frozenset[TraceId]]
     resources: Mapping[int, Attributes]
+    ended: Mapping[tuple[str, str, bool | None], int]
     spans_unseen: int
     spans_late: int
     waiting_ns: int | None
+    unreported: int
 
 
 def analyse(
@@ -52,12 +57,15 @@ def extend(
     settings: sections.Analysis,
     until_ns: int,
     offline: bool = False,
+    guard: Guard | None = None,
+    spans_max: int | None = None,
 ) -> Run:
     """Judge what settled in `view` by `until_ns` and is not judged yet, and report on all in sight.
 
     A trace is settled when nothing arrived for it for `trace_settle`: no span and no log record that
     tells about one, such as an evaluation, which has it judged again. Traces without any agent span
-    (operators attach whole pipelines) are counted and not judged.
+    (operators attach whole pipelines) are counted and not judged. With a `guard` the judging may raise
+    `RunEnded`, and `lookback` is then as it was. `spans_max` is `analysis.max_spans` unless it is given.
     """
     arrivals = view.traces_last_arrival()
     told = [trace for trace in arrivals if trace.agent_spans]
@@ -67,15 +75,17 @@ def extend(
     due = [
         trace for trace in settled if lookback.judged_at(trace.trace_id) != trace.last_arrival_ns
     ]
-    seen, unseen = newest(due, settings.max_spans)
+    seen, unseen = newest(due, spans_max or settings.max_spans)
     judged: list[Judgement] = []
     known = {trace.trace_id for trace in seen if lookback.judged_at(trace.trace_id) is not None}
     if seen:
         traces = [trace.trace_id for trace in seen]
-        view.join_logs(traces)
-        shard = frame.build(view.con, traces)
-        learned = profile.learn(shard)
-        judged = judge(shard, profile.merge([lookback.profile(), learned]))
+        spans = sum(trace.spans for trace in seen)
+        with nullcontext() if guard is None else guard.watching(view.con, spans):
+            view.join_logs(traces)
+            shard = frame.build(view.con, traces)
+            learned = profile.learn(shard)
+            judged = judge(shard, profile.merge([lookback.profile(), learned]))
         frame.drop(view.con)
         late = lookback.add(judged, learned)
     else:
@@ -92,9 +102,11 @@ def extend(
         first=tuple(judgement for judgement in judged if judgement.trace_id not in known),
         sightings=reduced.sightings,
         resources=resources,
+        ended=reduced.ended,
         spans_unseen=unseen,
         spans_late=late,
         waiting_ns=max(waiting, default=None),
+        unreported=reduced.unreported,
     )
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from halo_otel.analysis.claims.statistics import wilson
+from halo_otel.analysis.guard import Guard
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.run import Run, extend
 from halo_otel.clock import NS_PER_S
 from halo_otel.config import sections
+from halo_otel.errors import RunEnded
 from halo_otel.selfobs import Counters
 from halo_otel.window import WindowInfo
 from halo_otel.window.store import WindowStore
@@ -26,6 +28,7 @@ from halo_otel.window.view import View
 # A view of a million spans costs about 0.15 s to open, so the open window is searched for a burst every
 # second or, when it is large, every second per so many spans: 3 % of one core at most.
 _LOOK_SPANS_PER_S: Final = 200_000
+_SPANS_MIN: Final = 1000  # as `analysis.max_spans` has it
 _BASELINE_TRACES_MIN: Final = 20  # fewer say nothing about what is usual
 
 
@@ -74,14 +77,15 @@ class Scheduler:
         self._counted_until_ns = 0
         self._look_ns = 0
         self._early_ns = 0
+        self._spans_max = settings.max_spans
 
     def tick(self, now_ns: int) -> ScheduledRun | None:
-        """Run if a run is due at `now_ns`."""
+        """Run if a run is due at `now_ns`. Raises RunEnded."""
         trigger = self._trigger(now_ns)
         return None if trigger is None else self._run(now_ns, trigger)
 
     def run_now(self, now_ns: int) -> ScheduledRun:
-        """Run because somebody asks."""
+        """Run because somebody asks. Raises RunEnded."""
         return self._run(now_ns, "demand")
 
     def _trigger(self, now_ns: int) -> str | None:
@@ -123,19 +127,40 @@ class Scheduler:
 
     def _run(self, now_ns: int, trigger: str) -> ScheduledRun:
         with self._store.view(self._since(now_ns)) as view:
-            run = extend(self._lookback, view, settings=self._settings, until_ns=now_ns)
+            run = self._extended(view, now_ns)
             windows = view.windows
         self._waiting_ns = run.waiting_ns
         sealed = self._count_sealed(windows)
         self._counters.add("halo.analysis.runs", trigger=trigger)
         self._counters.add("halo.analysis.late_spans", run.spans_late)
         self._counters.add("halo.analysis.spans_unseen", run.spans_unseen)
+        self._counters.add("halo.analysis.unreported_findings", run.unreported)
         return ScheduledRun(
             run=run,
             trigger=trigger,
             sealed=sealed,
             judgements=tuple(self._lookback.judgements()),
         )
+
+    def _extended(self, view: View, now_ns: int) -> Run:
+        """A run within its limits. After one that was ended the next reads half of what that one read; then twice
+        as much each time."""
+        guard = Guard(self._settings)
+        try:
+            run = extend(
+                self._lookback,
+                view,
+                settings=self._settings,
+                until_ns=now_ns,
+                guard=guard,
+                spans_max=self._spans_max,
+            )
+        except RunEnded as error:
+            self._counters.add("halo.analysis.ended_runs", limit=error.limit)
+            self._spans_max = max(_SPANS_MIN, guard.spans // 2)
+            raise
+        self._spans_max = min(self._settings.max_spans, 2 * self._spans_max)
+        return run
 
     def _count_sealed(self, windows: tuple[WindowInfo, ...]) -> tuple[WindowCounts, ...]:
         """Count the windows sealed since the last run; forget those out of sight."""

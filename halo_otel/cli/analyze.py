@@ -179,7 +179,9 @@ def analyze(
     left_out = report.window.traces - report.window.settled
     if left_out and not quiet:
         note(f"{left_out:,} traces were not judged: raise analysis.max_spans")
-    write_report(report, format_, out, _question(prompt, answer, format_, out))
+    from halo_otel.service.redaction import safe
+
+    write_report(safe(report, settings), format_, out, _question(prompt, answer, format_, out))
     regressed = regressed and fail_on is FailOn.REGRESSED
     if regressed or (fail_on is not None and fails(report, fail_on)):
         raise typer.Exit(1)

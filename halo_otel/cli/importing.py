@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halo_otel.cli.options import ConfigOption
+from halo_otel.cli.receiver import Given, HeaderOption, TlsCaOption, TokenFileOption
 from halo_otel.cli.terminal import note, progress
 from halo_otel.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from halo_otel.errors import ConfigError
@@ -70,7 +72,7 @@ class _Wanted:
     since: datetime | None
     until: datetime | None
     out: Path | None
-    endpoint: str | None
+    to: Given
     resume: Path | None
 
 
@@ -95,6 +97,10 @@ def langfuse(
     key_file: KeyFileOption = None,
     resume: ResumeOption = None,
     page_size: PageSizeOption = 500,
+    config: ConfigOption = None,
+    header: HeaderOption = None,
+    token_file: TokenFileOption = None,
+    tls_ca: TlsCaOption = None,
 ) -> None:
     """From Langfuse; the project is the key's: LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY.
 
@@ -116,7 +122,10 @@ def langfuse(
         )
         return Langfuse(_api(url, langfuse_headers(public, secret), clock), filters, page_size)
 
-    _import(_wanted(asked, since, until, out, endpoint, resume), server)
+    to = Given(
+        endpoint=endpoint, config=config, header=header, token_file=token_file, tls_ca=tls_ca
+    )
+    _import(_wanted(asked, since, until, out, to, resume), server)
 
 
 @app.command()
@@ -135,6 +144,10 @@ def phoenix(
     key_file: KeyFileOption = None,
     resume: ResumeOption = None,
     page_size: PageSizeOption = 500,
+    config: ConfigOption = None,
+    header: HeaderOption = None,
+    token_file: TokenFileOption = None,
+    tls_ca: TlsCaOption = None,
 ) -> None:
     """From Phoenix; where it asks for a key: PHOENIX_API_KEY."""
     from halo_otel.config.load import variable
@@ -149,7 +162,10 @@ def phoenix(
         )
         return Phoenix(_api(url, phoenix_headers(key), clock), filters, page_size, project)
 
-    _import(_wanted(asked, since, until, out, endpoint, resume), server)
+    to = Given(
+        endpoint=endpoint, config=config, header=header, token_file=token_file, tls_ca=tls_ca
+    )
+    _import(_wanted(asked, since, until, out, to, resume), server)
 
 
 def _langfuse_key(file: Path | None) -> tuple[str, str]:
@@ -188,19 +204,19 @@ def _wanted(
     since: datetime | None,
     until: datetime | None,
     out: Path | None,
-    endpoint: str | None,
+    to: Given,
     resume: Path | None,
 ) -> _Wanted:
     """Raises ConfigError unless it is clear where to."""
-    if (out is None) == (endpoint is None):
+    if (out is None) == (to.endpoint is None):
         raise ConfigError("give either --out FILE or --endpoint HOST:PORT")
-    where = str(out) if out else f"{endpoint}"
+    where = str(out) if out else f"{to.endpoint}"
     return _Wanted(
         asked=" ".join(map(repr, (*asked, str(since or ""), str(until or ""), where))),
         since=since,
         until=until,
         out=out,
-        endpoint=endpoint,
+        to=to,
         resume=resume,
     )
 
@@ -235,7 +251,7 @@ async def _run(wanted: _Wanted, state: "State", source: "Server", clock: Clock) 
             sink = file = FileSink(wanted.out, state.out_bytes)
             await asyncio.to_thread(file.open)
         else:
-            sink = sending = await _Sending.open(stack, wanted.endpoint or "", clock)
+            sink = sending = await _Sending.open(stack, wanted.to, clock)
         bar = stack.enter_context(progress())
         task = bar.add_task("importing", total=None, detail="")
 
@@ -268,10 +284,10 @@ class _Sending:
         self.totals = self._delivery.totals
 
     @classmethod
-    async def open(cls, stack: AsyncExitStack, endpoint: str, clock: Clock) -> "_Sending":
+    async def open(cls, stack: AsyncExitStack, to: Given, clock: Clock) -> "_Sending":
         from halo_otel.cli.sending import over_grpc
 
-        return cls(await stack.enter_async_context(over_grpc(endpoint)), clock)
+        return cls(await stack.enter_async_context(over_grpc(to.target())), clock)
 
     async def take(self, spans: "Sequence[Span]") -> int:
         """Return once the receiver has answered for all of `spans`."""

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from halo_otel.errors import ConfigError
 
 if TYPE_CHECKING:  # both cost import time; `--help` needs neither
     from halo_otel.config.sections import Config, Control
-    from halo_otel.config.transport import ServerTls
+    from halo_otel.config.transport import ClientTls, Listener, ServerTls
     from halo_otel.control.client import ControlClient
 
 
@@ -59,18 +60,34 @@ def load(file: Path | None) -> "Config":
     return load_from_environment(file)
 
 
-def connect(endpoint: str | None, config: Path | None) -> "ControlClient":
-    """A client of the running service, not yet entered; `control` in the configuration says how to speak.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """How a server is spoken to: `where` is host:port, `tls` None for plain text."""
 
-    What is not said there is as for the service of this very configuration, unless `endpoint` names
-    another one: nobody else is sent its token. Raises ConfigError.
-    """
-    from halo_otel.config.transport import Auth, ServerTls
+    where: str
+    tls: "ClientTls | None"
+    token: str | None
+
+
+def connect(endpoint: str | None, config: Path | None) -> "ControlClient":
+    """A client of the running service, not yet entered; see `reach`. Raises ConfigError."""
     from halo_otel.control.client import ControlClient
-    from halo_otel.receiver.tokens import read_tokens
 
     settings = load(config)
-    server, control = settings.receivers.otlp.protocols.grpc, settings.control
+    reached = reach(settings.control, settings.receivers.otlp.protocols.grpc, endpoint)
+    return ControlClient(reached.where, tls=reached.tls, token=reached.token)
+
+
+def reach(control: "Control", server: "Listener", endpoint: str | None) -> Reached:
+    """How to speak to the service of this configuration that listens as `server` says; `control` says how.
+
+    What is not said there is as for that very server, unless `endpoint` names another one: nobody else is
+    sent its token. Raises ConfigError.
+    """
+    from halo_otel.config.transport import Auth, ServerTls
+    from halo_otel.control.client import reachable
+    from halo_otel.receiver.tokens import read_tokens
+
     if endpoint is None:
         where, auth, tls = server.endpoint, server.auth, server.tls
     else:
@@ -80,7 +97,7 @@ def connect(endpoint: str | None, config: Path | None) -> "ControlClient":
     speaks_tls = _speaks_tls(control, tls, where)
     # Without a CA of its own the service's certificate is trusted as it lies there.
     client_tls = control.tls.model_copy(update={"ca_file": control.tls.ca_file or tls.cert_file})
-    return ControlClient(where, tls=client_tls if speaks_tls else None, token=token)
+    return Reached(where=reachable(where), tls=client_tls if speaks_tls else None, token=token)
 
 
 def _speaks_tls(control: "Control", server: "ServerTls", where: str) -> bool:

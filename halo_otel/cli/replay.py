@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halo_otel.cli.analyze import BadLines
+from halo_otel.cli.options import ConfigOption
+from halo_otel.cli.receiver import Given, HeaderOption, TlsCaOption, TokenFileOption
 from halo_otel.cli.terminal import note, progress
 from halo_otel.clock import Clock, SystemClock
 
@@ -23,9 +25,12 @@ def replay(
         typer.Argument(metavar="FILE...", help="Files or directories of traces, as for `analyze`."),
     ],
     endpoint: Annotated[
-        str,
-        typer.Option(metavar="HOST:PORT", help="The receiver; https://HOST:PORT for TLS."),
-    ],
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The receiver; https://HOST:PORT for TLS (default: the service of the configuration).",
+        ),
+    ] = None,
     http: Annotated[
         bool, typer.Option("--http", help="Over OTLP/HTTP instead of OTLP/gRPC.")
     ] = False,
@@ -36,9 +41,21 @@ def replay(
     now: Annotated[
         bool, typer.Option("--now", help="Shift all times so that the newest span ends now.")
     ] = False,
+    config: ConfigOption = None,
+    header: HeaderOption = None,
+    token_file: TokenFileOption = None,
+    tls_ca: TlsCaOption = None,
 ) -> None:
     """Send traces from files to a receiver, again if it asks for that, and count what it takes."""
-    totals = asyncio.run(_replay(paths, endpoint, http, rate, now, SystemClock()))
+    given = Given(
+        endpoint=endpoint,
+        http=http,
+        config=config,
+        header=header,
+        token_file=token_file,
+        tls_ca=tls_ca,
+    )
+    totals = asyncio.run(_replay(paths, given, rate, now, SystemClock()))
     print(
         f"{totals.accepted_spans:,} spans accepted, {totals.rejected_spans:,} rejected, in "
         f"{totals.requests:,} requests, {totals.refused_requests:,} of them refused; "
@@ -49,10 +66,11 @@ def replay(
 
 
 async def _replay(
-    paths: list[Path], endpoint: str, http: bool, rate: float | None, now: bool, clock: Clock
+    paths: list[Path], given: Given, rate: float | None, now: bool, clock: Clock
 ) -> "Totals":
     from halo_otel.cli.sending import Delivery, over_grpc, over_http
 
+    target = given.target()
     bad = BadLines()
     shift_ns = 0
     if now:
@@ -64,7 +82,7 @@ async def _replay(
         def show(totals: "Totals") -> None:
             bar.update(task, detail=f"{totals.accepted_spans:,} spans accepted")
 
-        async with over_http(endpoint) if http else over_grpc(endpoint) as send:
+        async with over_http(target) if given.http else over_grpc(target) as send:
             delivery = Delivery(send, clock, show, note, rate)
             totals = await delivery.run(_requests(paths, bad, shift_ns))
     bad.sum_up()

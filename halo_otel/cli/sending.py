@@ -8,12 +8,12 @@ The receiver's answer to one attempt is one of three (OTLP 1.11, "Failures"):
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final, TypeAlias
-from urllib.parse import SplitResult, urlsplit
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -24,14 +24,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from halo_otel.cli.receiver import Target
 from halo_otel.clock import NS_PER_S, Clock
-from halo_otel.errors import BadRequest, Unreachable
+from halo_otel.errors import ConfigError, Unreachable
+from halo_otel.tls import channel_credentials, client_context, name_options
 
 ATTEMPT_TIMEOUT_S: Final = 30.0
 IN_FLIGHT: Final = 10  # as many consumers as a Collector's exporter has
 BACKOFF_S: Final = (0.5, 10.0)  # the first wait and the longest; it doubles in between
 PATIENCE_S: Final = 120.0  # waits between attempts at one request, added up, before giving up
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_TLS_KEY: Final = "--tls-ca or control.tls"
 _RETRYABLE: Final = frozenset(  # OTLP 1.11, "OTLP/gRPC Response", table of codes
     {
         grpc.StatusCode.CANCELLED,
@@ -169,35 +172,57 @@ def span_count(request: ExportTraceServiceRequest) -> int:
 
 
 @asynccontextmanager
-async def over_grpc(endpoint: str) -> AsyncIterator[Send]:
-    """Sends to an OTLP/gRPC receiver at `host:port`; with `https://` before it, over TLS."""
-    address = _address(endpoint)
-    options = [("grpc.max_send_message_length", -1)]
-    if address.scheme == "https":
-        credentials = grpc.ssl_channel_credentials()
-        channel = grpc.aio.secure_channel(address.netloc, credentials, options=options)
+async def over_grpc(target: Target) -> AsyncIterator[Send]:
+    """Sends to an OTLP/gRPC receiver. Raises ConfigError, also while sending, where it does not let us in."""
+    options: list[tuple[str, int | str]] = [("grpc.max_send_message_length", -1)]
+    if target.tls is None:
+        channel = grpc.aio.insecure_channel(target.address, options=options)
     else:
-        channel = grpc.aio.insecure_channel(address.netloc, options=options)
+        credentials = await asyncio.to_thread(channel_credentials, target.tls, _TLS_KEY)
+        options += name_options(target.tls)
+        channel = grpc.aio.secure_channel(target.address, credentials, options=options)
+    metadata = tuple(target.headers.items())
     async with channel:
         export = channel.unary_unary(_EXPORT, None, ExportTraceServiceResponse.FromString)
 
         async def send(payload: bytes) -> Accepted | TryAgain | Refused:
             try:
-                return _accepted(await export(payload, timeout=ATTEMPT_TIMEOUT_S))
+                answer = await export(payload, timeout=ATTEMPT_TIMEOUT_S, metadata=metadata)
             except grpc.aio.AioRpcError as error:
-                return _grpc_failure(address.netloc, error)
+                return _grpc_failure(target.address, error)
+            return _accepted(answer)
 
         yield send
 
 
 def _grpc_failure(where: str, error: grpc.aio.AioRpcError) -> TryAgain | Refused:
+    """Raises ConfigError for what every request would meet."""
     delay_s = _retry_info_s(error)
-    why = f"{where}: {error.code().name}: {error.details()}"
-    if error.code() in _RETRYABLE:
+    code, details = error.code(), error.details() or ""
+    why = f"{where}: {code.name}: {details}"
+    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        raise _not_let_in(why)
+    if code is grpc.StatusCode.UNAVAILABLE and "handshake" in details.lower():
+        raise _no_handshake(where, details)
+    if code in _RETRYABLE:
         return TryAgain(why=why, delay_s=delay_s)
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and delay_s is not None:
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and delay_s is not None:
         return TryAgain(why=why, delay_s=delay_s)
     return Refused(why=why)
+
+
+def _not_let_in(why: str) -> ConfigError:
+    return ConfigError(
+        f"{why}: not let in: give a token it knows with --token-file or --header (for the service of the"
+        " configuration: control.token_file)"
+    )
+
+
+def _no_handshake(where: str, why: object) -> ConfigError:
+    return ConfigError(
+        f"{where}: no TLS handshake ({why}): give its CA with --tls-ca, or see control.tls in the"
+        " configuration"
+    )
 
 
 def _retry_info_s(error: Any) -> float | None:
@@ -213,39 +238,73 @@ def _retry_info_s(error: Any) -> float | None:
 
 
 @asynccontextmanager
-async def over_http(endpoint: str) -> AsyncIterator[Send]:
-    """Sends to an OTLP/HTTP receiver at `host:port` or at a URL; without a path to `/v1/traces`."""
-    address = _address(endpoint)
-    idle: list[HTTPConnection] = []
+async def over_http(target: Target) -> AsyncIterator[Send]:
+    """The same for OTLP/HTTP; without a path to `/v1/traces`."""
+    connections = await asyncio.to_thread(_Connections, target)
 
     async def send(payload: bytes) -> Accepted | TryAgain | Refused:
-        return await asyncio.to_thread(_post, address, idle, payload)
+        return await asyncio.to_thread(connections.post, payload)
 
     try:
         yield send
     finally:
-        for connection in idle:
+        connections.close()
+
+
+class _Connections:
+    """Connections to one HTTP receiver, as many as are used at once. Blocks."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        tls = target.tls
+        self._context = None if tls is None else client_context(tls, _TLS_KEY)
+        self._headers = {**target.headers, "Content-Type": "application/x-protobuf"}
+        self._idle: list[HTTPConnection] = []
+
+    def post(self, payload: bytes) -> Accepted | TryAgain | Refused:
+        """One attempt. Raises ConfigError for what every request would meet."""
+        where = self._target.address
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._new()
+        try:
+            connection.request("POST", self._target.path or "/v1/traces", payload, self._headers)
+            response = connection.getresponse()
+            body = response.read()
+        except ssl.SSLError as error:
+            connection.close()
+            if isinstance(error, ssl.SSLEOFError):  # it went away
+                return TryAgain(why=f"{where}: {error}")
+            raise _no_handshake(where, error) from error
+        except (OSError, HTTPException) as error:
+            connection.close()
+            return TryAgain(why=f"{where}: {error or type(error).__name__}")
+        self._idle.append(connection)
+        return _http_answer(where, response, body)
+
+    def _new(self) -> HTTPConnection:
+        tls, where = self._target.tls, self._target.address
+        if self._context is None or tls is None:
+            return HTTPConnection(where, timeout=ATTEMPT_TIMEOUT_S)
+        return _Https(where, self._context, tls.server_name_override)
+
+    def close(self) -> None:
+        for connection in self._idle:
             connection.close()
 
 
-def _post(
-    address: SplitResult, idle: list[HTTPConnection], payload: bytes
-) -> Accepted | TryAgain | Refused:
-    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    try:
-        connection = idle.pop()
-    except IndexError:
-        connection = kind(address.netloc, timeout=ATTEMPT_TIMEOUT_S)
-    headers = {"Content-Type": "application/x-protobuf"}
-    try:
-        connection.request("POST", address.path or "/v1/traces", payload, headers)
-        response = connection.getresponse()
-        body = response.read()
-    except (OSError, HTTPException) as error:
-        connection.close()
-        return TryAgain(why=f"{address.netloc}: {error or type(error).__name__}")
-    idle.append(connection)
-    return _http_answer(address.netloc, response, body)
+class _Https(HTTPSConnection):
+    """HTTPS to a server whose certificate may be for another name than its host's."""
+
+    def __init__(self, where: str, context: ssl.SSLContext, name: str | None) -> None:
+        super().__init__(where, timeout=ATTEMPT_TIMEOUT_S, context=context)
+        self._secured = context
+        self._name = name or self.host
+
+    def connect(self) -> None:
+        HTTPConnection.connect(self)
+        self.sock = self._secured.wrap_socket(self.sock, server_hostname=self._name)
 
 
 def _http_answer(where: str, response: HTTPResponse, body: bytes) -> Accepted | TryAgain | Refused:
@@ -255,6 +314,8 @@ def _http_answer(where: str, response: HTTPResponse, body: bytes) -> Accepted | 
             return _accepted(ExportTraceServiceResponse.FromString(body))
         except DecodeError:
             return Refused(why=f"{where} does not answer in OTLP: is this the right path?")
+    if response.status in (401, 403):
+        raise _not_let_in(why)
     if response.status in _RETRYABLE_HTTP:
         seconds = response.headers.get("Retry-After", "")
         return TryAgain(why=why, delay_s=float(seconds) if seconds.isdecimal() else None)
@@ -264,11 +325,3 @@ def _http_answer(where: str, response: HTTPResponse, body: bytes) -> Accepted | 
 def _accepted(response: ExportTraceServiceResponse) -> Accepted:
     partial = response.partial_success
     return Accepted(rejected=partial.rejected_spans, message=partial.error_message)
-
-
-def _address(endpoint: str) -> SplitResult:
-    """`host:port` or a URL. Raises BadRequest for anything else."""
-    address = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise BadRequest(f"{endpoint!r} is no endpoint: write it like localhost:4317")
-    return address

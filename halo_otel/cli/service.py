@@ -7,6 +7,7 @@ import typer
 
 from halo_otel.cli.options import ConfigOption, EndpointOption, connect, endpoint_given, load
 from halo_otel.cli.terminal import duration, note, safe
+from halo_otel.selfobs import family
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -91,6 +92,8 @@ def status(endpoint: EndpointOption = None, config: ConfigOption = None) -> None
     print(f"lag      {duration(round(now.lag_s * 1e9))}")
     print(f"backlog  {now.backlog_bytes:,} bytes")
     for reading in now.readings:
+        if family(reading.name)[1] == "bucket":
+            continue  # for machines
         attributes = ",".join(f"{key}={value}" for key, value in reading.attributes)
         name = f"{reading.name}{{{attributes}}}" if attributes else reading.name
         print(f"{safe(name)}  {reading.value:,.10g}")

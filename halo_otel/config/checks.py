@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from halo_otel.config import re2, reach
 from halo_otel.config.complaints import near
 from halo_otel.config.keys import duration, size
+from halo_otel.config.llm import Llm
 from halo_otel.config.prices import read_prices
-from halo_otel.config.sections import Config, Llm, OtlpExporter, Registry
+from halo_otel.config.sections import Config, Registry
 from halo_otel.errors import ConfigError
 from halo_otel.model.explained import EXPLAINED
 
@@ -30,7 +31,7 @@ def problems(config: Config) -> list[str]:
     return [
         *_endpoints(config),
         *reach.problems(config),
-        *_exporter(config.exporters.otlp),
+        *header_problems("exporters.otlp.headers", config.exporters.otlp.headers),
         *_llm(config.llm),
         *_registry(config.registry),
         *_sizes(config),
@@ -65,22 +66,26 @@ def _endpoints(config: Config) -> Iterator[str]:
             yield f"{name}: {endpoint} is used twice: give each server its own port"
 
 
-def _exporter(exporter: OtlpExporter) -> Iterator[str]:
-    for key, value in exporter.headers.items():
-        lower = key.lower()  # as it is sent
+def is_header_value(text: str) -> bool:
+    """Whether a header can carry `text`."""
+    return _HEADER_VALUE.fullmatch(text) is not None
+
+
+def header_problems(key: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the headers of the setting `key`; no value is told, it may be a secret."""
+    for name, value in headers.items():
+        lower = name.lower()  # as it is sent
         if not _HEADER_KEY.fullmatch(lower):
-            yield (
-                f"exporters.otlp.headers: {key!r} is not a header's name: use letters, digits, _ . -"
-            )
+            yield f"{key}: {name!r} is not a header's name: use letters, digits, _ . -"
         elif lower.endswith("-bin"):
             yield (
-                f"exporters.otlp.headers: {key!r} would need a binary value: leave it out, or choose"
-                " a name that does not end in -bin"
+                f"{key}: {name!r} would need a binary value: leave it out, or choose a name that does not"
+                " end in -bin"
             )
-        elif not _HEADER_VALUE.fullmatch(value):
-            yield (  # the value may be a secret
-                f"exporters.otlp.headers: the value of {key!r} has characters that a header cannot"
-                " carry: use printable ASCII"
+        elif not is_header_value(value):
+            yield (
+                f"{key}: the value of {name!r} has characters that a header cannot carry: use printable"
+                " ASCII"
             )
 
 
@@ -90,14 +95,10 @@ def _llm(llm: Llm) -> Iterator[str]:
         yield "llm.base_url: is not an address: write it like https://host/v1"
     elif address.username or address.password:
         yield "llm.base_url: holds a password: give it as llm.api_key or in llm.headers"
-    for key, value in llm.headers.items():
-        if not _HEADER_KEY.fullmatch(key.lower()):
-            yield f"llm.headers: {key!r} is not a header's name: use letters, digits, _ . -"
-        elif not _HEADER_VALUE.fullmatch(value):
-            yield f"llm.headers: the value of {key!r} is not printable ASCII"
+    yield from header_problems("llm.headers", llm.headers)
     if llm.code is not None and llm.payloads == "none":
         yield "llm.code: with llm.payloads none no code may leave: unset one of them"
-    if llm.api_key and not _HEADER_VALUE.fullmatch(llm.api_key):
+    if llm.api_key and not is_header_value(llm.api_key):
         yield "llm.api_key: is not printable ASCII: is it the key?"
 
 

@@ -6,8 +6,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from halo_otel.config import checks
+from halo_otel.config.llm import Llm
 from halo_otel.config.load import variable
-from halo_otel.config.sections import Config, Llm
+from halo_otel.config.sections import Config
 from halo_otel.errors import ConfigError
 
 _OPENAI: Final = Llm().base_url
@@ -23,6 +24,8 @@ def with_llm(config: Config, given: Mapping[str, object], cure: str) -> Config:
     if not told:
         return config
     told = {**_stand_ins(config.llm, told), **told}
+    # A file that is read again would take back what was given instead.
+    told |= {f"{name}_file": None for name in ("api_key", "headers") if name in told}
     try:
         llm = Llm.model_validate({**config.llm.model_dump(), **told})
     except ValidationError as error:

@@ -51,11 +51,14 @@ class Key:
     @property
     def kind(self) -> Kind:
         """How a value is written."""
-        if _DURATION in self.field.metadata:
-            return "duration"
-        if _SIZE in self.field.metadata:
-            return "size"
         types = (self.field.annotation, *get_args(self.field.annotation))
+        # Of `Size | None` the size stands in the union, not beside it.
+        marks = [*self.field.metadata]
+        marks += (mark for each in types for mark in getattr(each, "__metadata__", ()))
+        if _DURATION in marks:
+            return "duration"
+        if _SIZE in marks:
+            return "size"
         if Path in types:
             return "path"
         return "mapping" if get_origin(self.field.annotation) is dict else "plain"

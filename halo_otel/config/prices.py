@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from halo_otel.config.llm import Price
 from halo_otel.config.section import Section
-from halo_otel.config.sections import Price
 from halo_otel.errors import ConfigError
 
 

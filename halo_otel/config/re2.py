@@ -6,6 +6,7 @@ from typing import Final
 # What a person reads in place of a value, and what RE2 compiles in no time.
 _NAME_CHARS_MAX: Final = 40
 _PATTERN_CHARS_MAX: Final = 1000
+_ANYTHING: Final = ("a b", "0 1", "- +")  # have nothing in common that a secret has
 
 
 def problems(path: str, patterns: Mapping[str, str]) -> list[str]:
@@ -26,11 +27,9 @@ def problems(path: str, patterns: Mapping[str, str]) -> list[str]:
             )
         elif why := _complaint(pattern):
             told.append(f"{path}.{name}: {why}; RE2 knows no look-around and no back-references")
-    if (
-        not told
-        and patterns
-        and (why := _complaint("|".join(f"({one})" for one in patterns.values())))
-    ):
+    together = "|".join(f"({one})" for one in patterns.values())
+    # Behind a sign, as each may match what the others do not.
+    if not told and patterns and (why := _complaint(f"\\A#(?:{together})")):
         told.append(f"{path}: all together: {why}")
     return told
 
@@ -41,7 +40,9 @@ def _complaint(pattern: str) -> str | None:
     import pyarrow.compute as pc
 
     try:
-        matches_nothing = pc.match_substring_regex(pa.array([""]), pattern=pattern)[0].as_py()
+        found = pc.match_substring_regex(pa.array(["", *_ANYTHING]), pattern=pattern).to_pylist()
     except pa.ArrowInvalid as error:
         return str(error).removeprefix("Invalid regular expression: ")
-    return "matches the empty text, so it would match everywhere" if matches_nothing else None
+    if found[0]:
+        return "matches the empty text, so it would match everywhere"
+    return "matches any text, so nothing would be left" if all(found[1:]) else None

@@ -44,7 +44,8 @@ class Redaction(Section):
     )
     emit: Kinds = Field(
         ("credentials", "email", "phone", "card", "iban", "national_id", "custom"),
-        description="what is taken out of findings on their way to the Collector: the same kinds",
+        description="what is taken out of findings before they are kept, shown or sent to the"
+        " Collector, and of the reports of `analyze`: the same kinds",
     )
     attributes: RedactedAttributes = RedactedAttributes()
     custom: dict[str, str] = Field(

@@ -6,6 +6,9 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
+from halo_otel.config import machine
+from halo_otel.config.limiter import MemoryLimiter
+from halo_otel.config.llm import Llm
 from halo_otel.config.redaction import Redaction
 from halo_otel.config.section import Duration, Section, Size
 from halo_otel.config.transport import ClientTls, HttpListener, Listener
@@ -40,6 +43,9 @@ class Grpc(Listener):
     max_concurrent_streams: int = Field(
         128, ge=1, description="requests one connection may have open at once"
     )
+    read_timeout: Duration = Field(
+        60, gt=0, description="time in which a request must have come after its header"
+    )
     keepalive: Keepalive = Keepalive()
 
 
@@ -61,6 +67,15 @@ class Otlp(Section):
         256 << 20,
         ge=1 << 20,
         description="request bytes held at once; above it senders are asked to retry",
+    )
+    max_concurrent_requests: int = Field(
+        1024, ge=1, description="requests open at once; above it senders are asked to retry"
+    )
+    max_items_per_request: int = Field(
+        250_000,
+        ge=1000,
+        description="spans or log records in one request, and of their attributes, events and links"
+        " 16 times as many; above it the request is refused for good",
     )
     retry_delay: Duration = Field(
         2, gt=0, description="what a refused sender is told to wait before it retries"
@@ -99,8 +114,31 @@ class Window(Section):
     prices_file: Path | None = Field(
         None, description="TOML table of model prices, believed before the built-in one"
     )
-    memory_limit: Size = Field(1 << 30, ge=64 << 20, description="memory DuckDB may use")
+    memory_limit: Size | None = Field(
+        None,
+        ge=64 << 20,
+        description="memory DuckDB may use; default: a quarter of what the container or the machine"
+        " has, 1GiB at most",
+    )
     threads: int = Field(2, ge=1, description="threads DuckDB may use")
+    attribute_count_limit: int = Field(
+        16_384,
+        ge=1,
+        description="attributes stored of one span, log record, event, link, resource or scope; the"
+        " first ones",
+    )
+    attribute_value_length_limit: int = Field(
+        16 << 20, ge=1024, description="characters or bytes stored of one text or value of bytes"
+    )
+    attribute_depth_limit: int = Field(
+        32, ge=1, le=100, description="levels of lists and maps stored of one value"
+    )
+    event_count_limit: int = Field(
+        16_384, ge=1, description="events stored of one span; the first ones"
+    )
+    link_count_limit: int = Field(
+        16_384, ge=1, description="links stored of one span; the first ones"
+    )
     stall_timeout: Duration = Field(
         300,
         ge=1,
@@ -118,6 +156,11 @@ class Window(Section):
         description="a window's file that cannot be read: move it to <window.directory>/damaged and"
         " go on, or stop",
     )
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory DuckDB may use."""
+        return self.memory_limit or min(1 << 30, max(64 << 20, machine.memory_bytes() // 4))
 
 
 class EarlyTrigger(Section):
@@ -166,6 +209,15 @@ class Analysis(Section):
         30, ge=0, description="quiet time after which a trace is complete enough to judge"
     )
     max_spans: int = Field(2_000_000, ge=1000, description="spans one run reads; newest first")
+    timeout: Duration = Field(
+        300, gt=0, description="time a run may take; one that exceeds it is ended"
+    )
+    memory_limit: Size | None = Field(
+        None,
+        ge=128 << 20,
+        description="memory of the engine's process above which a run is ended; default: three"
+        " quarters of what the container or the machine has",
+    )
     max_findings: int = Field(100, ge=1, description="findings one run reports")
     max_evidence: int = Field(20, ge=1, description="evidence spans kept for one finding")
     min_traces: int = Field(
@@ -178,6 +230,11 @@ class Analysis(Section):
     )
     early: EarlyTrigger = EarlyTrigger()
 
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of the engine's process above which a run is ended."""
+        return self.memory_limit or machine.memory_bytes() * 3 // 4
+
 
 class Registry(Section):
     url: str | None = Field(
@@ -187,7 +244,21 @@ class Registry(Section):
         None, description="name of this instance among those that share a registry; default: host"
     )
     url_file: Path | None = Field(
-        None, description="file that holds `registry.url`, so that a password stays out of sight"
+        None,
+        description="file that holds `registry.url`, so that a password stays out of sight; read at the"
+        " start",
+    )
+    on_damage: Literal["stop", "set_aside"] = Field(
+        "stop", description="a SQLite file that cannot be read: stop, or rename it and begin anew"
+    )
+    history: Duration = Field(
+        30 * 86400, gt=0, description="age at which transitions and runs are forgotten"
+    )
+    max_findings: int = Field(
+        10_000,
+        ge=1,
+        description="findings known, those not seen longest go first; of transitions and runs ten times"
+        " as many",
     )
 
 
@@ -201,7 +272,8 @@ class OtlpExporter(Section):
     tls: ExporterTls = ExporterTls()
     headers: dict[str, str] = Field({}, description="metadata sent with each request")
     headers_file: Path | None = Field(
-        None, description="YAML or JSON file that holds `headers`, for tokens"
+        None,
+        description="YAML or JSON file that holds `headers`, for tokens; read again before each request",
     )
     compression: Literal["gzip", "none"] = Field("gzip", description="compression of requests")
     timeout: Duration = Field(10, gt=0, description="deadline of one attempt")
@@ -229,128 +301,6 @@ class Emit(Section):
     )
 
 
-class Price(Section):
-    """List prices of one model, in USD for a million tokens; cached tokens cost what fresh ones do
-    unless they have a price of their own.
-    """
-
-    input: float = Field(ge=0)
-    output: float = Field(0, ge=0)
-    cache_read: float | None = Field(None, ge=0)
-    cache_write: float | None = Field(None, ge=0)
-
-
-class WindowSpending(Section):
-    """What the model may spend on one window."""
-
-    input_tokens: int = Field(150_000, ge=0, description="tokens sent for one window")
-    output_tokens: int = Field(40_000, ge=0, description="tokens the model writes for one window")
-    cost: float | None = Field(None, ge=0, description="USD for one window")
-    calls: int = Field(200, ge=0, description="requests for one window")
-    time: Duration = Field(600, gt=0, description="how long the model tier works on one window")
-
-
-class HourlySpending(Section):
-    """What the model may spend in any hour, also across restarts."""
-
-    input_tokens: int = Field(600_000, ge=0, description="tokens sent in any hour")
-    output_tokens: int = Field(160_000, ge=0, description="tokens the model writes in any hour")
-    cost: float | None = Field(None, ge=0, description="USD in any hour")
-
-
-class DailySpending(Section):
-    """What the model may spend in any 24 hours, also across restarts."""
-
-    input_tokens: int = Field(5_000_000, ge=0, description="tokens sent in any 24 hours")
-    output_tokens: int = Field(1_000_000, ge=0, description="tokens written in any 24 hours")
-    cost: float | None = Field(None, ge=0, description="USD in any 24 hours")
-
-
-class Spending(Section):
-    window: WindowSpending = WindowSpending()
-    hour: HourlySpending = HourlySpending()
-    day: DailySpending = DailySpending()
-
-
-class Llm(Section):
-    """The model tier; off unless `model` is set."""
-
-    model: str | None = Field(
-        None, min_length=1, description="the model that analyses; unset: no model is ever asked"
-    )
-    synthesis_model: str | None = Field(
-        None,
-        min_length=1,
-        description="the model that looks a second time at each claim; default: llm.model",
-    )
-    compaction_model: str | None = Field(
-        None, min_length=1, description="the model that shortens long talks; default: llm.model"
-    )
-    base_url: str = Field(
-        "https://api.openai.com/v1",
-        description="any endpoint that speaks OpenAI's chat completions; a query in it goes along",
-    )
-    api_key: str | None = Field(None, repr=False, description="sent as a bearer token")
-    api_key_file: Path | None = Field(None, description="file that holds `llm.api_key`")
-    headers: dict[str, str] = Field({}, repr=False, description="headers sent with each request")
-    headers_file: Path | None = Field(
-        None, description="YAML or JSON file that holds `llm.headers`, for tokens"
-    )
-    timeout: Duration = Field(120, gt=0, description="deadline of one attempt, its answer included")
-    retries: int = Field(4, ge=0, le=20, description="attempts after the first that failed")
-    refusal_retries: int = Field(
-        1, ge=0, le=10, description="how often a model that declines is asked to go on"
-    )
-    parallelism: int = Field(4, ge=1, le=256, description="requests in flight at once")
-    max_depth: int = Field(4, ge=0, le=16, description="questions below questions")
-    max_turns: int = Field(6, ge=1, le=100, description="requests of one conversation")
-    map_groups: int = Field(
-        1000, ge=1, le=10_000, description="groups that one call of `map` asks about at most"
-    )
-    max_output_tokens: int = Field(4096, ge=16, description="tokens of one answer")
-    temperature: float | None = Field(
-        None, ge=0, le=2, description="unset: the endpoint's own default"
-    )
-    reasoning_effort: str | None = Field(
-        None, min_length=1, description="sent as it is; unset: the endpoint's own default"
-    )
-    payloads: Literal["redacted", "none", "full"] = Field(
-        "redacted",
-        description="what texts from traces leave: with credentials and personal data masked, none"
-        " at all (only names, counts and hashes), or as they are",
-    )
-    code: Path | None = Field(
-        None,
-        description="the agents' source code: a directory that the model may read and cite",
-    )
-    sent_bytes: Size = Field(
-        64 << 20,
-        ge=1 << 12,
-        description="size of <storage.directory>/llm/sent.jsonl, the record of every request that"
-        " left, at which the older half of it is let go",
-    )
-    telemetry: str | None = Field(
-        None,
-        min_length=1,
-        description="where the tier's own work is told as OpenInference spans: a file for OTLP JSON"
-        " lines, or http(s)://host:port of an OTLP/gRPC receiver",
-    )
-    telemetry_bytes: Size = Field(
-        64 << 20, ge=1 << 16, description="as llm.sent_bytes, of a file that llm.telemetry names"
-    )
-    dropped_claims: int = Field(
-        1000,
-        ge=0,
-        description="claims that did not hold and are kept for `findings --dropped`; the newest",
-    )
-    prices: dict[str, Price] = Field(
-        {},
-        description="by a model's name what it costs: `input`, `output`, `cache_read`, `cache_write`"
-        " in USD for a million tokens; believed before the table of prices",
-    )
-    budget: Spending = Spending()
-
-
 class Web(HttpListener):
     endpoint: str = Field("localhost:14319", description="address of /healthz, /readyz, /metrics")
 
@@ -373,6 +323,15 @@ class Control(Section):
 
 
 class Telemetry(Section):
+    log_format: Literal["text", "json"] = Field("text", description="how a log line is written")
+    log_line_length: int = Field(
+        4096,
+        ge=256,
+        description="characters of one log line; a traceback may have sixteen times as many",
+    )
+    log_repeats: int = Field(
+        20, ge=1, description="log lines of one kind a minute; further ones are only counted"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="what is logged to standard error"
     )
@@ -389,6 +348,7 @@ class Config(Section):
     journal: Journal = Journal()
     window: Window = Window()
     analysis: Analysis = Analysis()
+    memory_limiter: MemoryLimiter = MemoryLimiter()
     registry: Registry = Registry()
     exporters: Exporters = Exporters()
     emit: Emit = Emit()

@@ -26,7 +26,8 @@ class ServerTls(Section):
 class HttpTls(ServerTls):
     # YAML reads 1.3 as a number.
     min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(str)] = Field(
-        "1.2", description="oldest TLS a client may speak"
+        "1.2",
+        description="oldest TLS a client may speak (gRPC has no such key: its library takes 1.2 and 1.3)",
     )
 
 

@@ -7,25 +7,35 @@ environment. The protocol itself is one call.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from halo_otel import __version__
+from halo_otel.config import rotated
 from halo_otel.config.sections import OtlpExporter
 from halo_otel.emitter.encode import request
 from halo_otel.errors import BadRequest, ConfigError
 from halo_otel.findings import SignalKind
 from halo_otel.redact.redactor import Redactor
+from halo_otel.selfobs import Counters
 from halo_otel.tls import channel_credentials, name_options
+
+logger = logging.getLogger(__name__)
 
 _STUBS: Final = {SignalKind.LOG: LogsServiceStub, SignalKind.SPAN: TraceServiceStub}
 _REJECTED: Final = {SignalKind.LOG: "rejected_log_records", SignalKind.SPAN: "rejected_spans"}
@@ -85,8 +95,11 @@ Answer: TypeAlias = Delivered | Delayed | Refused
 class Client:
     """A channel to the Collector. Async context manager; safe to leave twice and unentered."""
 
-    def __init__(self, config: OtlpExporter, redact: Redactor | None = None) -> None:
+    def __init__(
+        self, config: OtlpExporter, counters: Counters, redact: Redactor | None = None
+    ) -> None:
         self._config = config
+        self._headers = Headers(config, counters)
         self._redact = redact
         self._channel: grpc.aio.Channel | None = None
 
@@ -106,17 +119,23 @@ class Client:
 
     async def export(self, kind: SignalKind, payloads: Sequence[str]) -> Answer:
         """Send one batch of OTLP/JSON `payloads`; returns within `exporters.otlp.timeout`."""
-        assert self._channel is not None, "enter the context first"
         try:
             message = await asyncio.to_thread(request, kind, payloads, self._redact)
         except BadRequest as error:
             return Refused(why=_printable(str(error)))
+        return await self._send(_STUBS[kind], message, _REJECTED[kind])
+
+    async def send_metrics(self, message: ExportMetricsServiceRequest) -> Answer:
+        """Send one sample, as it is; returns within `exporters.otlp.timeout`."""
+        return await self._send(MetricsServiceStub, message, "rejected_data_points")
+
+    async def _send(self, stub: Any, message: Message, rejected: str) -> Answer:
+        assert self._channel is not None, "enter the context first"
+        metadata = await asyncio.to_thread(self._headers.metadata)
         token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
-            response = await _STUBS[kind](self._channel).Export(
-                message,
-                timeout=self._config.timeout,
-                metadata=metadata(self._config),
+            response = await stub(self._channel).Export(
+                message, timeout=self._config.timeout, metadata=metadata
             )
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
@@ -128,8 +147,9 @@ class Client:
         finally:
             detach(token)
         partial = response.partial_success
-        rejected = int(getattr(partial, _REJECTED[kind]))
-        return Delivered(rejected=rejected, why=_printable(partial.error_message))
+        return Delivered(
+            rejected=int(getattr(partial, rejected)), why=_printable(partial.error_message)
+        )
 
     async def _reconnect(self) -> None:
         """A fresh channel connects at once, where the old one waits for up to two minutes.
@@ -161,9 +181,26 @@ def channel_options(config: OtlpExporter) -> dict[str, Any]:
     }
 
 
-def metadata(config: OtlpExporter) -> tuple[tuple[str, str], ...]:
-    """The configured headers as gRPC metadata, whose keys are lowercase."""
-    return tuple((key.lower(), value) for key, value in config.headers.items())
+class Headers:
+    """`exporters.otlp.headers`, also when the file that holds them is replaced.
+
+    A replacement that is no good is counted and logged, and what was there before stays.
+    """
+
+    def __init__(self, config: OtlpExporter, counters: Counters) -> None:
+        self._headers = rotated.headers(
+            "exporters.otlp.headers_file", config.headers_file, config.headers
+        )
+        self._counters = counters
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """gRPC metadata, whose keys are lowercase, of the next request. Blocks."""
+        try:
+            self._headers.read()
+        except ConfigError as error:
+            self._counters.add("halo.emitter.failed_reloads")
+            logger.warning("%s; what was there before stays in use", error)
+        return tuple((key.lower(), value) for key, value in self._headers.value.items())
 
 
 def _meaning(error: grpc.aio.AioRpcError) -> Answer:

@@ -74,7 +74,7 @@ class Emitter:
         self._clock = clock
         self._counters = counters
         self._random = random
-        self._client = Client(config, redact)
+        self._client = Client(config, counters, redact)
         self._paces = {kind: _Pace() for kind in _KINDS}
         self._registry_silent = False
         self._complained: set[tuple[SignalKind, str]] = set()

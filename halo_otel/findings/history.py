@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from halo_otel.clock import NS_PER_S
-from halo_otel.findings import cells, tables
+from halo_otel.config import sections
+from halo_otel.findings import cells, sightings, tables
 from halo_otel.findings.lifecycle import FOR_GOOD_NS
 from halo_otel.findings.rows import service_column
 from halo_otel.findings.values import Baseline, Run, RunInfo, Transition
@@ -18,10 +19,10 @@ from halo_otel.model.finding import Status
 from halo_otel.model.report import Report
 
 _DAY_NS: Final = 86_400 * NS_PER_S
-HISTORY_NS: Final = 30 * _DAY_NS  # transitions and runs
 BASELINE_NS: Final = 8 * _DAY_NS  # design §2: baselines reach 7 days back; one more to be whole
+BASELINES_MAX: Final = 1_000  # of one window; those with the most traces are kept
 FINDING_NS: Final = 90 * _DAY_NS  # a finding nobody has seen for so long
-FINDINGS_MAX: Final = 10_000  # strangers' texts make fingerprints; those not seen longest go first
+STEPS_PER_FINDING: Final = 10  # transitions and runs kept, by `registry.max_findings`
 
 
 def step(
@@ -82,17 +83,26 @@ def transitions(connection: Connection, after_seq: int, limit: int) -> list[Tran
 
 def put_run(
     connection: Connection, replica: str, report: Report, info: RunInfo, now_ns: int
-) -> int:
-    """Remember a run; returns its id."""
+) -> int | None:
+    """Remember a run; returns its id, None if this very run stands there already."""
     window, usage = report.window, report.usage
+    table = tables.runs
+    same = {
+        "replica": replica,
+        "recorded_ns": now_ns,
+        "start_ns": info.start_ns,
+        "end_ns": info.end_ns,
+        "trigger": info.trigger,
+    }
+    known = connection.execute(
+        sa.select(table.c.run_id).where(*(table.c[name] == value for name, value in same.items()))
+    )
+    if known.first() is not None:
+        return None
     run_id: int = connection.execute(
-        sa.insert(tables.runs)
+        sa.insert(table)
         .values(
-            replica=replica,
-            recorded_ns=now_ns,
-            start_ns=info.start_ns,
-            end_ns=info.end_ns,
-            trigger=info.trigger,
+            **same,
             duration_s=info.duration_s,
             traces=window.traces,
             judged=window.settled,
@@ -104,7 +114,7 @@ def put_run(
             output_tokens=usage.output_tokens,
             cost=usage.cost,
         )
-        .returning(tables.runs.c.run_id)
+        .returning(table.c.run_id)
     ).scalar_one()
     return run_id
 
@@ -141,7 +151,8 @@ def runs(connection: Connection, limit: int) -> list[Run]:
 def put_baselines(connection: Connection, replica: str, baselines: Sequence[Baseline]) -> None:
     """Remember `baselines`; what this replica said about the same window and service is replaced."""
     table = tables.baselines
-    for baseline in baselines:
+    kept = sorted(baselines, key=lambda one: (-one.traces, one.service))[:BASELINES_MAX]
+    for baseline in kept:
         key = {
             "replica": replica,
             "window_start_ns": baseline.window_start_ns,
@@ -175,27 +186,36 @@ def baselines(connection: Connection, since_ns: int, service: str | None) -> lis
     ]
 
 
-def prune(connection: Connection, now_ns: int) -> None:
-    """Forget what is too old, and the findings above `FINDINGS_MAX`; mutes for good stay."""
-    runs, steps, baselines, findings = (
-        tables.runs,
-        tables.transitions,
-        tables.baselines,
-        tables.findings,
-    )
-    connection.execute(sa.delete(runs).where(runs.c.recorded_ns < now_ns - HISTORY_NS))
-    connection.execute(sa.delete(steps).where(steps.c.at_ns < now_ns - HISTORY_NS))
+def prune(connection: Connection, now_ns: int, settings: sections.Registry) -> None:
+    """Forget what is too old, and what is above `settings.max_findings`; mutes for good stay longest."""
+    since_ns = now_ns - round(settings.history * NS_PER_S)
+    most = STEPS_PER_FINDING * settings.max_findings
+    runs, steps, baselines = tables.runs, tables.transitions, tables.baselines
+    connection.execute(sa.delete(runs).where(runs.c.recorded_ns < since_ns))
+    connection.execute(sa.delete(steps).where(steps.c.at_ns < since_ns))
+    for table, number in ((runs, runs.c.run_id), (steps, steps.c.seq)):
+        newest = sa.select(sa.func.max(number)).scalar_subquery()
+        connection.execute(sa.delete(table).where(number <= newest - most))
     connection.execute(
         sa.delete(baselines).where(baselines.c.window_start_ns < now_ns - BASELINE_NS)
     )
     cells.prune(connection, now_ns - BASELINE_NS)
-    kept = sa.func.coalesce(findings.c.muted_until_ns, 0) != FOR_GOOD_NS
-    connection.execute(sa.delete(findings).where(findings.c.updated_ns < now_ns - FINDING_NS, kept))
+    sightings.prune(connection, now_ns)
+    _prune_findings(connection, now_ns, settings.max_findings)
+
+
+def _prune_findings(connection: Connection, now_ns: int, most: int) -> None:
+    """Strangers' texts make fingerprints: beyond `most`, those not seen longest go first."""
+    findings = tables.findings
+    for_good = sa.func.coalesce(findings.c.muted_until_ns, 0) == FOR_GOOD_NS
+    connection.execute(
+        sa.delete(findings).where(findings.c.updated_ns < now_ns - FINDING_NS, ~for_good)
+    )
     count = connection.execute(sa.select(sa.func.count()).select_from(findings)).scalar_one()
-    if count > FINDINGS_MAX:
+    if count > most:
         oldest = (
             sa.select(findings.c.fingerprint)
-            .order_by(findings.c.updated_ns)
-            .limit(count - FINDINGS_MAX)
+            .order_by(sa.case((for_good, 1), else_=0), findings.c.updated_ns)
+            .limit(count - most)
         )
         connection.execute(sa.delete(findings).where(findings.c.fingerprint.in_(oldest)))

@@ -20,7 +20,9 @@ overlap, so the same traces come back for an hour; they say nothing new and chan
 
 *Exposed, not seen* is the rule of three: at the rate at which it was last seen, the traces judged
 since should have shown it at least three times (then the chance of seeing none by luck is below
-e^-3 = 5 %) and none did; one that shows it, be it too little for a finding, starts the count anew. A silent service resolves nothing (detectors.md §1.7 "Fix claim").
+e^-3 = 5 %) and none did; one that shows it, be it too little for a finding, starts the count anew. A
+silent service resolves nothing (detectors.md §1.7 "Fix claim"). Where several replicas share a registry,
+each of those that showed it has to have been silent for as long (see `sightings`).
 
 *Heading* up or down means: its rate was tested against its own past (`analysis.change.monitor`). Up leads
 from every open state to ESCALATING, down to IMPROVING, and from both ONGOING when it is as ever again;
@@ -89,15 +91,21 @@ def seen(state: State, now_ns: int) -> State:
     return state
 
 
-def unseen(state: State, exposed: int, rate: float, now_ns: int) -> State:
+def unseen(state: State, exposed: int, rate: float, now_ns: int, *, held: bool = False) -> State:
     """After a run that judged `exposed` traces which could have shown it, and did not.
 
-    `rate` is affected over exposed traces when it was last seen, in 0..1.
+    `rate` is affected over exposed traces when it was last seen, in 0..1. A finding that is `held` by a
+    replica whose own traces showed it is not resolved.
     """
     state = replace(state, unseen_traces=state.unseen_traces + exposed)
-    if state.life is Status.RESOLVED or state.unseen_traces * rate < RESOLVED_EXPECTED:
+    if held or state.life is Status.RESOLVED or not silent_enough(state.unseen_traces, rate):
         return state
     return replace(_entered(state, Status.RESOLVED, now_ns), resolved_ns=now_ns)
+
+
+def silent_enough(unseen_traces: int, rate: float) -> bool:
+    """Whether `unseen_traces` exposed traces should have shown it `RESOLVED_EXPECTED` times at `rate`."""
+    return unseen_traces * rate >= RESOLVED_EXPECTED
 
 
 def glimpsed(state: State) -> State:

@@ -164,10 +164,34 @@ def m005_model(connection: Connection) -> None:
         connection.execute(sa.text(statement))
 
 
+def m006_replicas(connection: Connection) -> None:
+    """How each replica saw a finding, who claimed a record, and ways to what is forgotten."""
+    for statement in (
+        """CREATE TABLE sightings (
+            fingerprint TEXT NOT NULL REFERENCES findings ON DELETE CASCADE,
+            replica TEXT NOT NULL,
+            rate DOUBLE PRECISION NOT NULL,
+            unseen_traces BIGINT NOT NULL,
+            trend TEXT,
+            judged_ns BIGINT NOT NULL,
+            PRIMARY KEY (fingerprint, replica)
+        )""",
+        "ALTER TABLE outbox ADD COLUMN leased_by TEXT",
+        "CREATE INDEX sightings_judged ON sightings (judged_ns)",
+        "CREATE INDEX findings_updated ON findings (updated_ns)",
+        "CREATE INDEX runs_recorded ON runs (recorded_ns)",
+        "CREATE INDEX transitions_at ON transitions (at_ns)",
+        "CREATE INDEX cells_start ON cells (window_start_ns)",
+        "CREATE INDEX baselines_start ON baselines (window_start_ns)",
+    ):
+        connection.execute(sa.text(statement))
+
+
 MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
     m001_findings,
     m002_history,
     m003_outbox,
     m004_cells,
     m005_model,
+    m006_replicas,
 )

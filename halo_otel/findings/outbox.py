@@ -6,19 +6,25 @@
 
 A claim is a lease: whoever claims has until its end to say how sending went, else the record is due
 again. So a crash between sending and deleting sends twice, never not at all, and replicas on one
-registry do not send each other's records a second time.
+registry do not send each other's records a second time. Their clocks differ: another's lease has run out
+only `SKEW_NS` after its end by the own clock.
 
 Every function works inside the caller's transaction.
 """
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from halo_otel.clock import NS_PER_S
 from halo_otel.findings.emission import Message
 from halo_otel.findings.tables import outbox
 from halo_otel.findings.values import Pending, SignalKind
+
+# Five minutes fast and five minutes slow: the skew Kerberos (RFC 4120) and others bear.
+SKEW_NS: Final = 600 * NS_PER_S
 
 
 def put(connection: Connection, messages: Sequence[Message], now_ns: int, size_max: int) -> int:
@@ -59,31 +65,38 @@ def put(connection: Connection, messages: Sequence[Message], now_ns: int, size_m
 
 
 def claim(
-    connection: Connection, kind: SignalKind, limit: int, now_ns: int, lease_ns: int
+    connection: Connection, kind: SignalKind, limit: int, now_ns: int, lease_ns: int, replica: str
 ) -> list[Pending]:
-    """The due records of `kind`, transitions first, then the oldest, leased to the caller."""
+    """The due records of `kind`, transitions first, then the oldest, leased to `replica`."""
+    own = sa.func.coalesce(outbox.c.leased_by, replica) == replica
+    lapsed = outbox.c.next_attempt_ns <= now_ns - SKEW_NS
     rows = connection.execute(
         sa.select(outbox.c.record_id, outbox.c.payload, outbox.c.attempts)
-        .where(outbox.c.kind == kind.value, outbox.c.next_attempt_ns <= now_ns)
+        .where(outbox.c.kind == kind.value, outbox.c.next_attempt_ns <= now_ns, own | lapsed)
         .order_by(outbox.c.worth.desc(), outbox.c.record_id)
         .limit(limit)
     ).all()
-    postpone(connection, [row.record_id for row in rows], now_ns + lease_ns)
+    if rows:
+        connection.execute(
+            _of([row.record_id for row in rows]).values(
+                next_attempt_ns=now_ns + lease_ns, leased_by=replica
+            )
+        )
     return [
         Pending(record_id=row.record_id, kind=kind, payload=row.payload, attempts=row.attempts)
         for row in rows
     ]
 
 
-def postpone(
-    connection: Connection, ids: Collection[int], until_ns: int, *, failed: bool = False
-) -> None:
-    """Let nobody claim the records `ids` before `until_ns`; `failed` counts an attempt."""
+def fail(connection: Connection, ids: Collection[int], until_ns: int) -> None:
+    """Sending the records `ids` failed: whoever comes first may claim them again at `until_ns`."""
     connection.execute(
-        sa.update(outbox)
-        .where(outbox.c.record_id.in_(ids))
-        .values(next_attempt_ns=until_ns, attempts=outbox.c.attempts + int(failed))
+        _of(ids).values(next_attempt_ns=until_ns, attempts=outbox.c.attempts + 1, leased_by=None)
     )
+
+
+def _of(ids: Collection[int]) -> sa.Update:
+    return sa.update(outbox).where(outbox.c.record_id.in_(ids))
 
 
 def remove(connection: Connection, ids: Collection[int]) -> None:

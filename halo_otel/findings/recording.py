@@ -13,20 +13,18 @@ from halo_otel.config.sections import Emit
 from halo_otel.findings import document, emission, explanation, history, lifecycle, rows
 from halo_otel.findings.emission import TOLD, TOLD_ONCE, Message
 from halo_otel.findings.lifecycle import State
-from halo_otel.findings.tables import evidence, findings
+from halo_otel.findings.sightings import Sightings
+from halo_otel.findings.tables import findings
+from halo_otel.findings.told import Told
 from halo_otel.findings.values import RunInfo, Transition
 from halo_otel.model.cell import Trend
-from halo_otel.model.finding import MODEL_TIER, Evidence, Explanation, Finding, Role, Status
+from halo_otel.model.finding import MODEL_TIER, Explanation, Finding, Status
 from halo_otel.model.report import Report
 from halo_otel.otlp import names
 
 # Affected traces remembered per finding: what makes "seen again" differ from "still in the
 # lookback". At 33 bytes each this bounds a row to 660 KB.
 TRACES_MAX: Final = 20_000
-# Evidence spans remembered per finding, so that none is told twice. A run shows at most
-# `analysis.max_evidence` and a lookback is some dozen runs.
-EVIDENCE_MAX: Final = 1_000
-
 
 # Fingerprint -> newly judged traces that could have shown it and did not, None if one did.
 Exposed: TypeAlias = Mapping[str, int | None]
@@ -36,55 +34,78 @@ class Recording:
     """The work of one `Registry.record`, inside its transaction; fills `messages`."""
 
     def __init__(
-        self, connection: Connection, *, run: RunInfo, now_ns: int, emit: Emit, replica: str
+        self,
+        connection: Connection,
+        report: Report,
+        *,
+        run: RunInfo,
+        now_ns: int,
+        emit: Emit,
+        replica: str,
+        exposed: Exposed,
+        trends: Mapping[str, Trend],
     ) -> None:
+        """Read at once what is known of the findings the run speaks of."""
         self._connection = connection
+        self._report = report
+        self._findings = {finding.fingerprint: finding for finding in report.findings}
         self._run = run
         self._run_id: int | None = None
         self._now_ns = now_ns
         self._emit = emit
         self._replica = replica
+        self._exposed = exposed
+        self._trends = trends
+        self._rows = rows.found(connection, self._findings)
+        self._told = Told(connection, self._findings)
+        spoken_of = sorted({*self._findings, *exposed, *trends})
+        self._sightings = Sightings(connection, spoken_of, replica, now_ns)
+        self._births: list[dict[str, object]] = []
+        self._changes: list[dict[str, object]] = []
         self._steps: list[Transition] = []
-        self._trends: Mapping[str, Trend] = {}
         self.messages: list[Message] = []
 
-    def record(
-        self, report: Report, exposed: Exposed, trends: Mapping[str, Trend]
-    ) -> list[Transition]:
-        """Take in `report`; returns the steps it caused, in order."""
-        self._trends = trends
-        self._put_run(report)
-        known = [self._reported(finding, exposed) for finding in report.findings]
-        self._unreported({finding.fingerprint for finding in report.findings}, exposed)
-        return self._concluded(report, known)
+    def record(self) -> list[Transition]:
+        """Take in the report; returns the steps it caused, in order, none if it was taken in before."""
+        if not self._put_run():
+            return []
+        return self._concluded([self._reported(finding) for finding in self._findings.values()])
 
-    def deepen(self, report: Report, exposed: Exposed) -> list[Transition]:
-        """Take in what a model added to `report`; returns the steps of what the model itself found.
+    def deepen(self) -> list[Transition]:
+        """Take in what a model added to the report; returns the steps of what the model itself found.
 
         Of all other findings only the explanations are taken: their figures and their life were recorded
         when they were found, and may be newer by now.
         """
-        self._put_run(report)
-        known = [
-            self._reported(finding, exposed)
-            if finding.tier == MODEL_TIER
-            else self._explained(finding)
-            for finding in report.findings
-        ]
-        self._unreported({finding.fingerprint for finding in report.findings}, exposed)
-        return self._concluded(report, known)
-
-    def _put_run(self, report: Report) -> None:
-        self._run_id = history.put_run(
-            self._connection, self._replica, report, self._run, self._now_ns
+        if not self._put_run():
+            return []
+        return self._concluded(
+            [
+                self._reported(finding) if finding.tier == MODEL_TIER else self._explained(finding)
+                for finding in self._findings.values()
+            ]
         )
 
-    def _concluded(self, report: Report, known: Sequence[Finding]) -> list[Transition]:
+    def _put_run(self) -> bool:
+        """Remember the run; False if it stands there already.
+
+        Whoever loses the connection while a run is committed cannot know whether it was, and records
+        it again: the silence it tells of must not count twice.
+        """
+        self._run_id = history.put_run(
+            self._connection, self._replica, self._report, self._run, self._now_ns
+        )
+        return self._run_id is not None
+
+    def _concluded(self, known: Sequence[Finding]) -> list[Transition]:
+        """Look at the findings the run is silent about, write everything, tell of the run as a whole."""
+        self._unreported()
+        self._put()
         audible = [finding for finding in known if finding.status is not Status.MUTED]
-        if report.window.settled or self._steps:
+        if self._report.window.settled or self._steps:
             self.messages.append(
                 emission.analysis(
-                    report,
+                    self._report,
                     audible,
                     self._run,
                     self._now_ns,
@@ -94,9 +115,16 @@ class Recording:
             )
         return self._steps
 
-    def _reported(self, finding: Finding, exposed: Exposed) -> Finding:
+    def _put(self) -> None:
+        if self._births:
+            self._connection.execute(sa.insert(findings), self._births)
+        rows.update_all(self._connection, self._changes)
+        self._told.put(self._connection, self._now_ns)
+        self._sightings.put(self._connection)
+
+    def _reported(self, finding: Finding) -> Finding:
         """Bring one reported finding in; returns it with its history."""
-        row = rows.find(self._connection, finding.fingerprint)
+        row = self._rows.get(finding.fingerprint)
         if row is None:
             return self._born(finding)
         known = rows.traces(row)
@@ -106,43 +134,43 @@ class Recording:
         if fresh:
             state = lifecycle.seen(state, self._now_ns)
             rate = _rate(finding)
+            self._sightings.seen(finding.fingerprint, rate)
         else:
             rate = row.rate
-            state = self._absent(state, finding.fingerprint, rate, exposed)
+            state = self._absent(state, finding.fingerprint, rate)
         state = self._headed(state, finding.fingerprint)
         finding = replace(
             finding,
             status=state.status,
-            explanation=_standing(finding.explanation or rows.finding(row).explanation, state),
+            explanation=_standing(finding.explanation or _explanation(row), state),
             first_seen_ns=min(row.first_seen_ns, self._first_ns(finding)),
             last_seen_ns=max(row.last_seen_ns, self._last_ns(finding))
             if fresh
             else row.last_seen_ns,
             windows_seen=state.windows_seen,
         )
-        told_ns = self._tell(finding, before, state, row.told_ns, fresh=bool(fresh))
-        rows.update(
-            self._connection,
-            finding.fingerprint,
-            state,
-            **self._columns(finding),
-            **(_trace_column([*known, *fresh]) if fresh else {}),
-            rate=rate,
-            told_ns=told_ns,
+        self._changes.append(
+            {
+                **self._columns(finding),
+                **rows.state_columns(state),
+                **(_trace_column([*known, *fresh]) if fresh else {}),
+                "rate": rate,
+                "told_ns": self._tell(finding, before, state, row.told_ns, fresh=bool(fresh)),
+            }
         )
         self._tell_occurrences(finding)
         return finding
 
     def _explained(self, finding: Finding) -> Finding:
         """Keep the explanation of a finding that is recorded by now; returns it as it is known."""
-        row = rows.find(self._connection, finding.fingerprint)
+        row = self._rows.get(finding.fingerprint)
         if row is None:  # let go meanwhile
             return finding
         told = _standing(finding.explanation, rows.state(row))
         if told is None:
             return rows.finding(row)
-        rows.update(
-            self._connection, row.fingerprint, rows.state(row), explanation=explanation.dumps(told)
+        self._changes.append(
+            {"fingerprint": row.fingerprint, "explanation": explanation.dumps(told)}
         )
         known = replace(rows.finding(row), explanation=told)
         self._tell_occurrences(replace(known, evidence=finding.evidence))
@@ -150,6 +178,8 @@ class Recording:
 
     def _born(self, finding: Finding) -> Finding:
         state = lifecycle.born(self._now_ns)
+        rate = _rate(finding)
+        self._sightings.seen(finding.fingerprint, rate)
         finding = replace(
             finding,
             status=state.status,
@@ -157,61 +187,65 @@ class Recording:
             last_seen_ns=self._last_ns(finding),
             windows_seen=state.windows_seen,
         )
-        self._connection.execute(
-            sa.insert(findings).values(
-                fingerprint=finding.fingerprint,
-                **rows.state_columns(state),
+        self._births.append(
+            {
                 **self._columns(finding),
+                **rows.state_columns(state),
                 **_trace_column(_fresh(finding, [])),
-                rate=_rate(finding),
-                told_ns=self._tell(finding, None, state, 0, fresh=True),
-            )
+                "rate": rate,
+                "told_ns": self._tell(finding, None, state, 0, fresh=True),
+            }
         )
         self._tell_occurrences(finding)
         return finding
 
-    def _unreported(self, reported: set[str], exposed: Exposed) -> None:
+    def _unreported(self) -> None:
         """Findings this run is silent about: mutes may end, exposure may resolve."""
-        waiting = self._connection.execute(
-            sa.select(findings).where(
-                findings.c.status == Status.MUTED.value, findings.c.muted_until_ns <= self._now_ns
-            )
-        ).all()
-        candidates = {row.fingerprint: row for row in waiting}
-        for fingerprint in exposed:
-            row = rows.find(self._connection, fingerprint)
-            if row is not None:
-                candidates[fingerprint] = row
-        for fingerprint, row in sorted(candidates.items()):
-            if fingerprint in reported:
+        silent_about = [name for name in self._exposed if name not in self._findings]
+        standings = rows.standings(self._connection, silent_about, self._now_ns)
+        for fingerprint, row in sorted(standings.items()):
+            if fingerprint in self._findings:
                 continue
             before = rows.state(row)
             state = lifecycle.woken(before, self._now_ns)
-            state = self._absent(state, fingerprint, row.rate, exposed)
+            state = self._absent(state, fingerprint, row.rate)
             state = self._headed(state, fingerprint)
+            if state != before:
+                self._change(fingerprint, before, state)
+
+    def _change(self, fingerprint: str, before: State, state: State) -> None:
+        """Note the new state of a finding this run is silent about."""
+        change: dict[str, object] = {
+            "fingerprint": fingerprint,
+            **rows.state_columns(state),
+        }
+        if state.life is Status.RESOLVED:
+            change["explanation"] = None
+        if state.status is not before.status:
+            row = rows.find(self._connection, fingerprint)
+            assert row is not None, "no other writer overlaps"
             finding = rows.finding(row)
             told = _standing(finding.explanation, state)
             finding = replace(finding, status=state.status, explanation=told)
-            told_ns = self._tell(finding, before, state, row.told_ns, fresh=False)
-            rows.update(
-                self._connection,
-                fingerprint,
-                state,
-                told_ns=told_ns,
-                explanation=explanation.dumps(told),
-            )
+            change["told_ns"] = self._tell(finding, before, state, row.told_ns, fresh=False)
+        self._changes.append(change)
 
-    def _absent(self, state: State, fingerprint: str, rate: float, exposed: Exposed) -> State:
+    def _absent(self, state: State, fingerprint: str, rate: float) -> State:
         """The state after a run that brought no new trace of it."""
-        traces = exposed.get(fingerprint, 0)
+        traces = self._exposed.get(fingerprint, 0)
         if traces is None:
+            self._sightings.seen(fingerprint, rate)
             return lifecycle.glimpsed(state)
-        return lifecycle.unseen(state, traces, rate, self._now_ns)
+        self._sightings.unseen(fingerprint, traces)
+        held = self._sightings.held(fingerprint)
+        return lifecycle.unseen(state, traces, rate, self._now_ns, held=held)
 
     def _headed(self, state: State, fingerprint: str) -> State:
         """The state after its rate was tested against its own past, if it was."""
         trend = self._trends.get(fingerprint)
-        return state if trend is None else lifecycle.headed(state, trend, self._now_ns)
+        if trend is None:
+            return state
+        return lifecycle.headed(state, self._sightings.headed(fingerprint, trend), self._now_ns)
 
     def _tell(
         self, finding: Finding, before: State | None, state: State, told_ns: int, *, fresh: bool
@@ -241,38 +275,8 @@ class Recording:
         """Occurrence records for evidence spans nobody was told about; muted ones count as told."""
         if finding.category in TOLD_ONCE:
             return  # nothing happened at these spans
-        table = evidence
-        known = {
-            (row.trace_id, row.span_id)
-            for row in self._connection.execute(
-                sa.select(table.c.trace_id, table.c.span_id).where(
-                    table.c.fingerprint == finding.fingerprint
-                )
-            )
-        }
-        fresh: dict[tuple[str, str], Evidence] = {}
-        for span in finding.evidence:
-            key = (span.trace_id, span.span_id)
-            if span.role is not Role.CONTRAST and key not in known:
-                fresh.setdefault(key, span)
-        told = list(fresh.values())[: self._emit.max_occurrences]
-        if not told:
-            return
-        self._connection.execute(
-            sa.insert(table),
-            [
-                {
-                    "fingerprint": finding.fingerprint,
-                    "trace_id": span.trace_id,
-                    "span_id": span.span_id,
-                    "recorded_ns": self._now_ns,
-                }
-                for span in told
-            ],
-        )
-        if len(known) + len(told) > EVIDENCE_MAX:
-            self._forget_evidence(finding.fingerprint, len(known) + len(told) - EVIDENCE_MAX)
-        if finding.status is not Status.MUTED:
+        told = self._told.add(finding, self._emit.max_occurrences)
+        if told and finding.status is not Status.MUTED:
             self.messages += emission.occurrences(
                 finding,
                 told,
@@ -281,26 +285,9 @@ class Recording:
                 own=self._own_resource(),
             )
 
-    def _forget_evidence(self, fingerprint: str, count: int) -> None:
-        """Delete the `count` oldest evidence rows of one finding."""
-        table = evidence
-        oldest = self._connection.execute(
-            sa.select(table.c.trace_id, table.c.span_id)
-            .where(table.c.fingerprint == fingerprint)
-            .order_by(table.c.recorded_ns, table.c.trace_id, table.c.span_id)
-            .limit(count)
-        ).all()
-        self._connection.execute(
-            sa.delete(table).where(
-                table.c.fingerprint == fingerprint,
-                table.c.trace_id == sa.bindparam("oldest_trace"),
-                table.c.span_id == sa.bindparam("oldest_span"),
-            ),
-            [{"oldest_trace": trace, "oldest_span": span} for trace, span in oldest],
-        )
-
     def _columns(self, finding: Finding) -> dict[str, object]:
         return {
+            "fingerprint": finding.fingerprint,
             "category": finding.category,
             "severity": finding.severity.value,
             "service": rows.service_column(finding.subject.service),
@@ -329,6 +316,10 @@ class Recording:
 def _standing(told: Explanation | None, state: State) -> Explanation | None:
     """An explanation ends with what it explains: should that come back, it may have another cause."""
     return None if state.life is Status.RESOLVED else told
+
+
+def _explanation(row: rows.Row) -> Explanation | None:
+    return explanation.loads(row.explanation)
 
 
 def _fresh(finding: Finding, known: Sequence[str]) -> list[str]:

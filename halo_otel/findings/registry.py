@@ -3,6 +3,7 @@
 All functions block on the database; the event loop calls them through `asyncio.to_thread`.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from halo_otel.clock import NS_PER_S
+from halo_otel.config import sections
 from halo_otel.config.sections import Emit
 from halo_otel.errors import NotFound
 from halo_otel.findings import cells, dropped_claims, history, lifecycle, outbox, rows
@@ -18,7 +20,7 @@ from halo_otel.findings.account import RegistryAccount
 from halo_otel.findings.lifecycle import State
 from halo_otel.findings.otlpjson import line
 from halo_otel.findings.recording import Exposed, Recording
-from halo_otel.findings.store import Store
+from halo_otel.findings.store import RegistryDamaged, Store
 from halo_otel.findings.tables import findings
 from halo_otel.findings.values import (
     Baseline,
@@ -36,6 +38,8 @@ from halo_otel.model.finding import Finding
 from halo_otel.model.report import Report
 from halo_otel.selfobs import Counters
 
+logger = logging.getLogger(__name__)
+
 _OPEN: Final = "halo.findings.open"
 _REASON_BYTES_MAX: Final = 512
 
@@ -44,21 +48,43 @@ class Registry:
     """Findings, their history and the outbox in one database.
 
     `url` is `config.Config.registry_url`; `replica` names this instance among those that share a
-    PostgreSQL registry. `emit` is `None` where nothing is to be sent: the outbox stays empty, and what
-    is found meanwhile is not told later either. Besides the errors each function names, all raise `Unreachable` when the
-    database does not answer and `StateDamaged` when it cannot be read.
+    PostgreSQL registry; of `settings` it takes how much is remembered and `on_damage`. `emit` is `None` where
+    nothing is to be sent: the outbox stays empty, and what is found meanwhile is not told later either.
+    Besides the errors each function names, all raise `Unreachable` when the database does not answer,
+    `StateDamaged` when it cannot be read and `ConfigError` when its user may not do what is asked.
     """
 
     def __init__(
-        self, url: str, emit: Emit | None, counters: Counters, *, replica: str = "local"
+        self,
+        url: str,
+        emit: Emit | None,
+        counters: Counters,
+        *,
+        replica: str = "local",
+        settings: sections.Registry = sections.Registry(),  # noqa: B008 (immutable)
     ) -> None:
         self._store = Store(url)
         self._emit = emit
         self._counters = counters
         self._replica = replica
+        self._settings = settings
 
     def open(self) -> None:
-        """Connect, bring the schema up to date; see `Store.open` for the errors."""
+        """Connect, bring the schema up to date; see `Store.open` for the errors.
+
+        A damaged SQLite file is renamed and an empty one begun if `registry.on_damage` says so.
+        """
+        try:
+            self._open()
+        except RegistryDamaged as error:
+            if self._settings.on_damage == "stop":
+                raise
+            aside = self._store.set_aside()
+            self._counters.add("halo.findings.damaged")
+            logger.error("%s: set aside as %s, an empty one is begun", error, aside)  # noqa: TRY400 (the message is for people)
+            self._open()
+
+    def _open(self) -> None:
         self._store.open()
         with self._store.reading() as connection:
             self._count_open(connection)
@@ -81,11 +107,11 @@ class Registry:
         judged for the first time in this run belong to that finding's subject, so that they could have
         shown it, and did not; None if one did.
         Where it says nothing, nothing is ever resolved. `trends` say, for fingerprints whose rate was
-        tested against its own past in this run, where it is heading. Recording the same report again changes
-        neither findings nor what is told about them; it only adds a run.
+        tested against its own past in this run, where it is heading. Recording the same report again in another
+        run changes neither findings nor what is told about them; recording the same run again changes nothing.
         """
-        with self._writing(run, now_ns) as (_, recording):
-            return recording.record(report, exposed or {}, trends or {})
+        with self._writing(report, run, now_ns, exposed, trends) as (_, recording):
+            return recording.record()
 
     def record_model(
         self,
@@ -103,23 +129,37 @@ class Registry:
         `exposed` is about them, as in `record`. Of the claims that did not hold, `dropped` and older ones,
         the newest `dropped_max` are kept.
         """
-        with self._writing(run, now_ns) as (connection, recording):
-            transitions = recording.deepen(report, exposed or {})
+        with self._writing(report, run, now_ns, exposed) as (connection, recording):
+            transitions = recording.deepen()
             dropped_claims.put(connection, dropped, dropped_max)
         return transitions
 
     @contextmanager
-    def _writing(self, run: RunInfo, now_ns: int) -> Iterator[tuple[Connection, Recording]]:
+    def _writing(
+        self,
+        report: Report,
+        run: RunInfo,
+        now_ns: int,
+        exposed: Exposed | None,
+        trends: Mapping[str, Trend] | None = None,
+    ) -> Iterator[tuple[Connection, Recording]]:
         """The transaction of one run; what it has to tell goes into the outbox at its end."""
         lost = 0
         with self._store.writing() as connection:
             recording = Recording(
-                connection, run=run, now_ns=now_ns, emit=self._emit or Emit(), replica=self._replica
+                connection,
+                report,
+                run=run,
+                now_ns=now_ns,
+                emit=self._emit or Emit(),
+                replica=self._replica,
+                exposed=exposed or {},
+                trends=trends or {},
             )
             yield connection, recording
             if self._emit is not None:
                 lost = outbox.put(connection, recording.messages, now_ns, self._emit.max_outbox)
-            history.prune(connection, now_ns)
+            history.prune(connection, now_ns, self._settings)
             self._count_open(connection)
         if lost:
             self._counters.add("halo.emitter.dropped_records", lost, reason="outbox_full")
@@ -215,7 +255,8 @@ class Registry:
     def pending(self, kind: SignalKind, limit: int, now_ns: int, lease_s: float) -> list[Pending]:
         """Up to `limit` due records of `kind`, leased to the caller for `lease_s` seconds."""
         with self._store.writing() as connection:
-            return outbox.claim(connection, kind, limit, now_ns, round(lease_s * NS_PER_S))
+            lease_ns = round(lease_s * NS_PER_S)
+            return outbox.claim(connection, kind, limit, now_ns, lease_ns, self._replica)
 
     def mark_emitted(self, ids: Iterable[int]) -> None:
         """The Collector acknowledged these records, or they were given up: forget them."""
@@ -225,7 +266,7 @@ class Registry:
     def mark_failed(self, ids: Iterable[int], next_attempt_ns: int) -> None:
         """Sending these records failed: they are due again at `next_attempt_ns`."""
         with self._store.writing() as connection:
-            outbox.postpone(connection, tuple(ids), next_attempt_ns, failed=True)
+            outbox.fail(connection, tuple(ids), next_attempt_ns)
 
     def outbox_size(self) -> int:
         """How many records wait for the Collector."""

@@ -1,6 +1,8 @@
 """Rows of the table `findings` to values and back."""
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
+from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,6 +17,9 @@ from halo_otel.model.finding import Finding, Status
 from halo_otel.model.span import TraceId
 
 SERVICE_BYTES_MAX: Final = 256
+# Below the fewest parameters any build of SQLite takes in one statement (999, sqlite.org/limits.html).
+_CHUNK: Final = 500
+_STATE: Final = tuple(each.name for each in fields(State))
 
 Row = sa.Row[tuple[Any, ...]]
 
@@ -24,6 +29,34 @@ def find(connection: Connection, fingerprint: str) -> Row | None:
     return connection.execute(
         sa.select(findings).where(findings.c.fingerprint == fingerprint)
     ).one_or_none()
+
+
+def chunks(fingerprints: Iterable[str]) -> Iterator[list[str]]:
+    """`fingerprints` in order, in lists that fit into one statement."""
+    waiting = iter(fingerprints)
+    while some := list(islice(waiting, _CHUNK)):
+        yield some
+
+
+def found(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Row]:
+    """The rows of those findings that exist."""
+    return {
+        row.fingerprint: row
+        for some in chunks(fingerprints)
+        for row in connection.execute(sa.select(findings).where(findings.c.fingerprint.in_(some)))
+    }
+
+
+def standings(connection: Connection, fingerprints: Iterable[str], now_ns: int) -> dict[str, Row]:
+    """Where those findings stand that exist, and those whose mute has ended; without their texts."""
+    columns = [findings.c[name] for name in ("fingerprint", "rate", *_STATE)]
+    mute_ended = (findings.c.status == Status.MUTED.value) & (findings.c.muted_until_ns <= now_ns)
+    wanted = [findings.c.fingerprint.in_(some) for some in chunks(fingerprints)]
+    return {
+        row.fingerprint: row
+        for where in (mute_ended, *wanted)
+        for row in connection.execute(sa.select(*columns).where(where))
+    }
 
 
 def listed(connection: Connection, query: Query) -> list[Finding]:
@@ -90,6 +123,22 @@ def state_columns(state: State) -> dict[str, object]:
 def service_column(service: str | None) -> str:
     """A service's name as it is stored: PostgreSQL knows no NUL, UTF-8 no lone surrogates."""
     return line(service or "", SERVICE_BYTES_MAX)
+
+
+def update_all(connection: Connection, changes: Iterable[dict[str, object]]) -> None:
+    """Write columns of many findings; each change names its `fingerprint`, no finding twice."""
+    kinds: dict[tuple[str, ...], list[dict[str, object]]] = {}
+    for change in changes:
+        kinds.setdefault(tuple(sorted(change)), []).append(
+            {f"new_{name}": value for name, value in change.items()}
+        )
+    for names, rows in kinds.items():
+        connection.execute(
+            sa.update(findings)
+            .where(findings.c.fingerprint == sa.bindparam("new_fingerprint"))
+            .values({name: sa.bindparam(f"new_{name}") for name in names if name != "fingerprint"}),
+            rows,
+        )
 
 
 def update(connection: Connection, fingerprint: str, state: State, **columns: object) -> None:

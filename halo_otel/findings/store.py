@@ -3,9 +3,12 @@
 Writing transactions run one after the other, over all processes and replicas: SQLite takes its
 write lock at the start (`BEGIN IMMEDIATE`), PostgreSQL an advisory lock. Runs are few per minute, so
 this costs nothing, and it makes read-then-write safe without dialect-specific upserts and lets the
-sequence of transitions follow the order of commits.
+sequence of transitions follow the order of commits. The lock is the first thing a transaction takes, so
+there is nothing to deadlock on and no serialization failure to try again.
 """
 
+import errno
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +27,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from halo_otel.errors import ConfigError, HaloError, StateDamaged, Unreachable
+from halo_otel.errors import ConfigError, HaloError, StateDamaged, Unreachable, Unwritable
 from halo_otel.findings.migrations import MIGRATIONS
 
 _BUSY_TIMEOUT_MS: Final = 30_000  # how long SQLite waits for another process's transaction
@@ -32,8 +35,44 @@ _BUSY_TIMEOUT_MS: Final = 30_000  # how long SQLite waits for another process's 
 _WAL_ATTEMPTS_MAX: Final = 20
 _ADVISORY_LOCK: Final = 0x68616C6F  # "halo": any number will do, if only we use it
 _WRITES: Final = "halo_writes"
+# A replica that stands still in the midst of a transaction, or whose host is gone, holds up all others no
+# longer than this: waiting is limited as on SQLite, and the server ends what has been idle for twice as long.
+_TIMEOUTS: Final = sa.select(
+    sa.func.set_config("lock_timeout", f"{_BUSY_TIMEOUT_MS}ms", True),
+    sa.func.set_config("idle_in_transaction_session_timeout", f"{2 * _BUSY_TIMEOUT_MS}ms", True),
+)
+# What libpq is told unless the URL says otherwise: by itself it waits for a silent host for hours
+# (postgresql.org/docs/current/libpq-connect.html).
+_LIBPQ: Final = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "application_name": "halo-otel",
+}
+_FORBIDDEN: Final = (
+    "42501"  # insufficient_privilege (postgresql.org/docs/current/errcodes-appendix.html)
+)
+# By what the server says as a client logs in, which has no code.
+_CURES: Final = (
+    ("database .* does not exist", "create the database, or check its name in registry.url"),
+    (
+        "role .* does not exist|authentication failed|no password supplied|pg_hba",
+        "check user and password in registry.url, and whom the server admits (pg_hba.conf)",
+    ),
+    (
+        "readonly database|read-only transaction",
+        "let this user write to it, or name the server that takes writes in registry.url",
+    ),
+)
+_CURE: Final = "check registry.url and that the database runs"
 # What SQLite says of a damaged file and of one without our tables, which it calls operational.
 _DAMAGE: Final = ("malformed", "not a database", "no such table", "no such column")
+
+
+class RegistryDamaged(StateDamaged):
+    """What is in a SQLite file is not what was written."""
 
 
 class Store:
@@ -53,16 +92,12 @@ class Store:
             return
         self._engine = self._connected()
         try:
-            for number, migration in enumerate(MIGRATIONS, start=1):
+            with self.reading() as connection:
+                version = self._version(connection)
+            for number in range(version + 1, len(MIGRATIONS) + 1):
                 with self.writing() as connection:
-                    if self._version(connection) < number:
-                        migration(connection)
-                        connection.execute(
-                            sa.text(
-                                "INSERT INTO migrations (number, name) VALUES (:number, :name)"
-                            ),
-                            {"number": number, "name": migration.__name__},
-                        )
+                    if self._version(connection) < number:  # no other process was faster
+                        _migrate(connection, number)
         except HaloError:
             self.close()
             raise
@@ -72,6 +107,25 @@ class Store:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+    def set_aside(self) -> Path:
+        """Let go of the SQLite file and rename it; where it is. Raises `Unwritable`."""
+        self.close()
+        file = Path(self._url.database or "")
+        aside = file.with_name(f"{file.name}.damaged")
+        try:
+            if aside.exists():
+                raise FileExistsError(errno.EEXIST, f"{aside.name} exists, move that one away")
+            # Beside it under its name SQLite looks for the rest (sqlite.org/tempfiles.html).
+            for rest in ("-wal", "-shm", ""):
+                part = Path(f"{file}{rest}")
+                if part.exists():
+                    part.replace(f"{aside}{rest}")
+        except OSError as error:
+            raise Unwritable(
+                f"{file} is damaged and cannot be renamed: {error.strerror}"
+            ) from error
+        return aside
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -84,6 +138,7 @@ class Store:
         """One transaction that no other writer overlaps; committed unless an exception leaves it."""
         with self._transaction(writes=True) as connection:
             if connection.dialect.name == "postgresql":
+                connection.execute(_TIMEOUTS)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield connection
 
@@ -98,6 +153,8 @@ class Store:
         except (DBAPIError, PoolTimeout) as error:
             if isinstance(error, (IntegrityError, DataError)):
                 raise  # our own mistake
+            # SQLite opens a file that it may not write for reading, and that connection stays so.
+            self._engine.dispose()
             raise self._explained(error) from error
 
     def _connected(self) -> Engine:
@@ -109,19 +166,18 @@ class Store:
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         try:
-            return sa.create_engine(self._url, pool_pre_ping=True)
+            url = self._url.set(query={**_LIBPQ, **self._url.query})
+            # Whatever the database's default is: what is read after the lock must be what the one
+            # before committed, which a snapshot taken while waiting does not show.
+            return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
         except ModuleNotFoundError as error:
             raise ConfigError(
                 "registry.url: PostgreSQL needs its driver: pip install 'halo-otel[postgres]'"
             ) from error
 
     def _version(self, connection: Connection) -> int:
-        connection.execute(
-            sa.text(
-                "CREATE TABLE IF NOT EXISTS migrations"
-                " (number INTEGER PRIMARY KEY, name TEXT NOT NULL)"
-            )
-        )
+        if not sa.inspect(connection).has_table("migrations"):
+            return 0
         version = connection.execute(sa.text("SELECT max(number) FROM migrations")).scalar() or 0
         if version > len(MIGRATIONS):
             raise StateDamaged(
@@ -133,20 +189,41 @@ class Store:
 
     @property
     def _name(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        # A password may also stand in the query; of that only a socket's directory is told.
+        shown = {key: value for key, value in self._url.query.items() if key == "host"}
+        return self._url.set(query=shown).render_as_string(hide_password=True)
 
     def _explained(self, error: DBAPIError | PoolTimeout) -> HaloError:
+        orig = error.orig if isinstance(error, DBAPIError) else error
         # PostgreSQL explains itself in several lines.
-        why = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+        why = " ".join(str(orig).split())
+        if getattr(orig, "sqlstate", None) == _FORBIDDEN:
+            return ConfigError(
+                f"registry.url: the user may not use the registry {self._name} ({why}): make this user"
+                " the owner of the database, or grant it CREATE on the schema and all on its tables"
+            )
         if isinstance(error, ProgrammingError) or any(mark in why for mark in _DAMAGE):
-            return StateDamaged(
+            is_file = self._url.get_backend_name() == "sqlite"
+            return (RegistryDamaged if is_file else StateDamaged)(
                 f"the registry {self._name} cannot be read ({why}): restore it from a backup, or"
                 " move it away to begin with an empty one"
             )
-        return Unreachable(
-            f"the registry {self._name} does not answer ({why}): check registry.url and that the"
-            " database runs"
+        cure = next((cure for mark, cure in _CURES if re.search(mark, why)), _CURE)
+        return Unreachable(f"the registry {self._name} does not answer ({why}): {cure}")
+
+
+def _migrate(connection: Connection, number: int) -> None:
+    migration = MIGRATIONS[number - 1]
+    connection.execute(
+        sa.text(
+            "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)"
         )
+    )
+    migration(connection)
+    connection.execute(
+        sa.text("INSERT INTO migrations (number, name) VALUES (:number, :name)"),
+        {"number": number, "name": migration.__name__},
+    )
 
 
 def _make_directory(directory: Path) -> None:
@@ -162,7 +239,7 @@ def _make_directory(directory: Path) -> None:
 def _parsed(url: str) -> URL:
     try:
         parsed = sa.make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
         raise ConfigError(
             "registry.url is not a database URL: write sqlite:///PATH or"
             " postgresql://USER:PASSWORD@HOST/DATABASE"

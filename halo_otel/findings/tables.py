@@ -2,7 +2,8 @@
 
 `findings` holds one row per fingerprint: the lifecycle's state, what lists are filtered by, and the
 last report's claim as `document` (see `document`). `traces` is the affected traces known, one id
-per line, oldest first. `evidence` only remembers which spans were told, never twice.
+per line, oldest first. `evidence` only remembers which spans were told, never twice. `sightings` has one row per
+finding and replica that showed it of late.
 `baselines` has one row per replica, window and service, `cells` one per replica, window and cell, so that
 recording a window again replaces. `explanation` is what a model said of a finding, NULL if it said nothing.
 `bookings` holds what the model tier spent in the last day, `dropped_claims` what it said that did not hold.
@@ -48,6 +49,17 @@ evidence = sa.Table(
     sa.Column("trace_id", sa.Text, primary_key=True),
     sa.Column("span_id", sa.Text, primary_key=True),
     *_integers("recorded_ns"),
+)
+
+sightings = sa.Table(
+    "sightings",
+    METADATA,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("replica", sa.Text, primary_key=True),
+    *_reals("rate"),
+    *_integers("unseen_traces"),
+    *_texts("trend"),
+    *_integers("judged_ns"),
 )
 
 runs = sa.Table(
@@ -113,4 +125,5 @@ outbox = sa.Table(
     *_integers("worth"),
     *_texts("dedupe_key", "payload"),
     *_integers("created_ns", "attempts", "next_attempt_ns"),
+    *_texts("leased_by"),
 )

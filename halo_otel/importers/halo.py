@@ -31,7 +31,13 @@ def _recognises(tree: dict[str, Any]) -> bool:
 
 
 def _pieces(tree: dict[str, Any]) -> Iterable[Any]:
-    return fields.items(tree["spans"]) if "traceId" in tree else (tree,)
+    if "traceId" not in tree:
+        return (tree,)
+    # A span that does not say whose it is belongs to the trace it stands in.
+    return (
+        {"traceId": tree["traceId"], **piece} if isinstance(piece, dict) else piece
+        for piece in fields.items(tree["spans"])
+    )
 
 
 def _span(tree: dict[str, Any]) -> Span:

@@ -9,6 +9,7 @@ from typing import Final
 from halo_otel.agentspan.prices import load_prices
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.errors import BadRequest, HaloError, StateDamaged
+from halo_otel.ingest.limits import Cutter
 from halo_otel.ingest.quarantine import Quarantine
 from halo_otel.ingest.rows import RowBuilder
 from halo_otel.ingest.trial import Trial
@@ -80,7 +81,7 @@ class Ingest:
             self._try(group)
             checkpoint, newest_ns = group[-1].end_offset, group[-1].arrival_ns
             del self._frames[: len(group)]
-        now_ns = self._clock.now_ns()
+        now_ns = self._clock.arrival_ns()
         lag_ns = 0
         if checkpoint is None or checkpoint >= durable_offset:
             self._store.seal_before(now_ns)
@@ -126,7 +127,7 @@ class Ingest:
             RowBuilder(
                 self._store.keep,
                 load_prices(self._store.prices_file),
-                None if self._redact is None else RecordRedactor(self._redact),
+                self._store.limits.attribute_depth_limit,
             ),
             Counter[str](),
         )
@@ -135,6 +136,7 @@ class Ingest:
         if first is not None:
             start_ns = self._store.start_of(group[0].arrival_ns)
             self._store.insert(start_ns, first, group[-1].end_offset, batches)
+        counts["halo.ingest.cut_values"] += builder.flattened
         for name, count in counts.items():
             self._counters.add(name, count)
 
@@ -160,14 +162,21 @@ class Ingest:
     def _added(self, builder: RowBuilder, frame: Frame, left_out: Counter[str]) -> Iterator[None]:
         """Add what is in `frame`, one item at a time."""
         # An index never reaches the next frame's offset: each item takes more than a byte.
+        cutter = Cutter(self._store.limits, left_out)
+        size_bytes = len(frame.payload)
+        redact = self._redact and RecordRedactor(self._redact)
         try:
             if frame.kind is FrameKind.TRACES:
-                for position, span in enumerate(decode_traces(frame.payload), frame.offset):
+                spans = cutter.spans(decode_traces(frame.payload), size_bytes)
+                spans = redact.spans(spans) if redact else spans
+                for position, span in enumerate(spans, frame.offset):
                     if not builder.add_span(span, frame.arrival_ns, position):
                         left_out["halo.ingest.superseded_spans"] += 1
                     yield
             elif frame.kind is FrameKind.LOGS:
-                for position, record in enumerate(decode_logs(frame.payload), frame.offset):
+                records = cutter.log_records(decode_logs(frame.payload), size_bytes)
+                records = redact.log_records(records, builder.wants) if redact else records
+                for position, record in enumerate(records, frame.offset):
                     if not builder.add_log_record(record, frame.arrival_ns, position):
                         left_out["halo.ingest.let_go_log_records"] += 1
                     yield

@@ -11,8 +11,7 @@ from halo_otel.agentspan.prices import Prices, load_prices
 from halo_otel.config.sections import Keep
 from halo_otel.ingest.texts import Texts
 from halo_otel.model.span import AnyValue, LogRecord, Resource, Scope, Span, SpanEvent, SpanLink
-from halo_otel.otlp.anyvalue import to_json
-from halo_otel.redact.records import RecordRedactor
+from halo_otel.otlp.anyvalue import NESTING_MAX, to_json
 from halo_otel.window.facts import fact_cells
 from halo_otel.window.schema import (
     LOG_COLUMNS,
@@ -33,28 +32,32 @@ class RowBuilder:
     `arrival_ns` is when the request arrived (Unix ns); `position` orders rows that repeat a span and
     is best unique: the journal offset of the request plus the span's index in it.
 
+    Of nested values in attributes and bodies `levels` are kept.
+
     What a model call cost is told by `prices`, by default the built-in ones, where the span does not.
 
     A span that is a placeholder for a later one is left out. With `keep="agents"` so is a log record
     that bears no trace id and is no GenAI event: nothing can ever tie it to an agent.
-
-    With `redact` every text passes through it before anything is made of it.
     """
 
     def __init__(
         self,
         keep: Keep = "all",
         prices: Prices | None = None,
-        redact: RecordRedactor | None = None,
+        levels: int = NESTING_MAX,
     ) -> None:
-        self._redact = redact
         self._keep = keep
         self._prices = load_prices() if prices is None else prices
         self._spans: list[_Row] = []
         self._log_records: list[_Row] = []
-        self._texts = Texts()
+        self._texts = Texts(levels)
         self._resources = _Origins[Resource](_resource_row)
         self._scopes = _Origins[Scope](_scope_row)
+
+    @property
+    def flattened(self) -> int:
+        """Values that were nested deeper than that, ever."""
+        return self._texts.flattened
 
     @property
     def size(self) -> int:
@@ -63,8 +66,6 @@ class RowBuilder:
 
     def add_span(self, span: Span, arrival_ns: int, position: int) -> bool:
         """False if the span was left out."""
-        if self._redact is not None:
-            span = self._redact.span(span)
         facts = self._prices.applied(normalise(span))
         if facts.superseded:
             return False
@@ -100,13 +101,15 @@ class RowBuilder:
         )
         return True
 
+    def wants(self, record: LogRecord) -> bool:
+        """Whether `add_log_record` takes it."""
+        return self._keep != "agents" or bool(record.trace_id) or event_name(record) is not None
+
     def add_log_record(self, record: LogRecord, arrival_ns: int, position: int) -> bool:
         """False if the record was left out."""
         event = event_name(record)
         if event is None and not record.trace_id and self._keep == "agents":
             return False
-        if self._redact is not None:
-            record = self._redact.log_record(record)
         resource_id, service = self._resources.of(record.resource)
         scope_id, _ = self._scopes.of(record.scope)
         self._log_records.append(

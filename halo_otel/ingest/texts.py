@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from halo_otel.model.span import Attributes
-from halo_otel.otlp.anyvalue import NESTING_MAX
+from halo_otel.otlp.anyvalue import NESTING_MAX, TOO_DEEP
 from halo_otel.window.schema import Columns
 from halo_otel.window.texts import reference, text_id
 
@@ -26,10 +26,15 @@ _NESTED: Final = frozenset((dict, list))
 
 
 class Texts:
-    """Gathers the texts until `columns` takes them."""
+    """Gathers the texts until `columns` takes them.
 
-    def __init__(self) -> None:
+    Of nested values it lets `levels` pass; deeper ones become a text, and `flattened` says how many did.
+    """
+
+    def __init__(self, levels: int = NESTING_MAX) -> None:
+        self._levels = levels
         self._texts: dict[bytes, str] = {}
+        self.flattened = 0
 
     def attributes(self, attributes: Attributes) -> Mapping[str, Any]:
         """`attributes` with references in place of long texts, for `to_json`."""
@@ -41,16 +46,22 @@ class Texts:
         }
         return {**attributes, **kept} if kept else attributes
 
-    def value(self, value: Any, levels: int = NESTING_MAX) -> Any:
+    def value(self, value: Any) -> Any:
         """`value` with references in place of the long texts in it, for `to_json`."""
+        return self._value(value, self._levels)
+
+    def _value(self, value: Any, levels: int) -> Any:
         kind = type(value)
         if kind is str:
             return value if len(value) < TEXT_CHARS_MIN else self._reference(value)
-        if kind not in _NESTED or not levels:
+        if kind not in _NESTED:
             return value
+        if not levels:
+            self.flattened += 1
+            return TOO_DEEP
         if kind is list:
-            return [self.value(item, levels - 1) for item in value]
-        return {key: self.value(item, levels - 1) for key, item in value.items()}
+            return [self._value(item, levels - 1) for item in value]
+        return {key: self._value(item, levels - 1) for key, item in value.items()}
 
     def keep(self, text: str) -> bytes:
         """The id of `text`, kept in one piece."""

@@ -37,7 +37,6 @@ class Journal:
         self._checkpoint_offset = 0
         self._pending_bytes = 0
         self._refused_bytes = 0  # of the last frame there was no room for
-        self._arrival_ns = 0
         self._failure: HaloError | None = None
         self._failed = asyncio.Event()
 
@@ -66,7 +65,7 @@ class Journal:
         self._committer = committer
         self._durable_offset = committer.end_offset
         self._checkpoint_offset = found.checkpoint_offset
-        self._arrival_ns = found.arrival_ns
+        self._clock.reach(found.arrival_ns)
         for name, size_bytes in (("torn", found.torn_bytes), ("skipped", found.skipped_bytes)):
             if size_bytes:
                 self._counters.add(f"halo.journal.{name}_bytes", size_bytes)
@@ -117,11 +116,10 @@ class Journal:
         if self._committer is None:
             raise JournalFailed("the journal is closed: the service is not running")
         self._check_room(FRAME_BYTES_MIN + len(payload))
-        self._arrival_ns = max(self._arrival_ns, self._clock.now_ns())
         waiting = Waiting(
             kind=kind,
             payload=payload,
-            arrival_ns=self._arrival_ns,
+            arrival_ns=self._clock.arrival_ns(),
             acknowledged=asyncio.get_running_loop().create_future(),
         )
         self._committer.submit(waiting)

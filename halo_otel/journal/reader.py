@@ -88,6 +88,10 @@ class JournalReader:
         if header is None and file.is_pad(offset):
             self._offset += 1
             return None
+        if header is None and (end := file.set_aside_end(offset)) is not None:
+            # The frames on both sides of where a reader had stopped were damaged.
+            self._offset = end
+            return None
         payload = None if header is None else file.payload_of(header)
         if header is None or payload is None or header.end_offset > durable_offset:
             raise damaged(file.segment.path, offset, "a frame is not what was acknowledged")

@@ -112,6 +112,21 @@ class SegmentFile:
         """True if `offset` holds one set-aside byte."""
         return self.bytes_at(offset, len(PAD)) == PAD
 
+    def set_aside_end(self, offset: int) -> int | None:
+        """Where the FILLER ends in whose midst `offset` lies, None if it lies in none."""
+        place = self.segment.base + SEGMENT_HEADER_BYTES
+        while place < offset:
+            header = self.header_at(place)
+            if header is None:
+                if not self.is_pad(place):
+                    return None
+                place += len(PAD)
+            elif header.end_offset > offset:
+                return header.end_offset if header.kind is FrameKind.FILLER else None
+            else:
+                place = header.end_offset
+        return None
+
     def arrival_ns(self) -> int | None:
         """The latest arrival before this segment, None if the segment header is damaged.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Protocol
 
 from halo_otel.clock import NS_PER_S, Clock
-from halo_otel.config.sections import DailySpending, HourlySpending, Llm, WindowSpending
+from halo_otel.config.llm import DailySpending, HourlySpending, Llm, WindowSpending
 from halo_otel.errors import BudgetExhausted
 
 NANO: Final = 1_000_000_000  # money is counted in whole billionths of a USD, so that sums are exact

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from halo_otel.clock import Clock, rfc3339
-from halo_otel.config.sections import Llm, Price
+from halo_otel.config.llm import Llm, Price
 from halo_otel.errors import (
     BudgetExhausted,
     ConfigError,
@@ -90,7 +90,7 @@ class Model:
         self._abilities: dict[str, Abilities] = {}
         self._tokens = Tokens()
         self._breaker = Breaker(clock)
-        self._transport = Transport(settings, clock)
+        self._transport = Transport(settings, clock, counters)
         self._watch: Watch = lambda question, came: None
 
     async def __aenter__(self) -> "Model":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from halo_otel.clock import Clock
-from halo_otel.config.sections import Llm
+from halo_otel.config import rotated
+from halo_otel.config.llm import Llm
 from halo_otel.errors import ConfigError
 from halo_otel.llm import endpoint, reading
 from halo_otel.llm.endpoint import Fault, Feature
+from halo_otel.selfobs import Counters
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+logger = logging.getLogger(__name__)
 
 OnText: TypeAlias = Callable[[str | None], None]
 
@@ -35,9 +40,12 @@ class Failed(Exception):
 class Transport:
     """Async context manager; stop is safe twice and unstarted."""
 
-    def __init__(self, settings: Llm, clock: Clock) -> None:
+    def __init__(self, settings: Llm, clock: Clock, counters: Counters) -> None:
         self._settings = settings
         self._clock = clock
+        self._counters = counters
+        self._key = rotated.secret("llm.api_key_file", settings.api_key_file, settings.api_key)
+        self._headers = rotated.headers("llm.headers_file", settings.headers_file, settings.headers)
         self._stack = AsyncExitStack()
         self._client: AsyncOpenAI | None = None
 
@@ -88,20 +96,30 @@ class Transport:
             fault = self._told_in_answer(told_error, used)
         raise Failed(fault)
 
+    def _take_up(self) -> None:
+        """What was rotated. What is no good is counted and logged, and what was there before stays."""
+        for part in (self._key, self._headers):
+            try:
+                part.read()
+            except ConfigError as error:
+                self._counters.add("halo.llm.failed_reloads")
+                logger.warning("%s; what was there before stays in use", error)
+
     async def _post(self, content: bytes, on_text: OnText | None) -> object:
         import openai
 
         assert self._client is not None, "not entered"
-        settings = self._settings
-        has_key = settings.api_key or any(
-            name.lower() == "authorization" for name in settings.headers
-        )
+        await asyncio.to_thread(self._take_up)
+        headers: dict[str, str | openai.Omit] = {**self._headers.value}
+        if not any(name.lower() == "authorization" for name in headers):
+            key = self._key.value
+            headers["Authorization"] = f"Bearer {key}" if key else openai.omit
         post = partial(
             self._client.post,
             "/chat/completions",
             cast_to=object,
             content=content,
-            options={} if has_key else {"headers": {"Authorization": openai.omit}},
+            options={"headers": headers},
         )
         if on_text is None:
             return await post()
@@ -127,7 +145,7 @@ class Transport:
             told = " ".join(str(body[name]) for name in _ERROR_MEMBERS if body.get(name))
         else:
             told = str(body)
-        return told.replace(self._settings.api_key, "[key]") if self._settings.api_key else told
+        return told.replace(self._key.value, "[key]") if self._key.value else told
 
 
 def _client(settings: Llm) -> "AsyncOpenAI":
@@ -140,10 +158,9 @@ def _client(settings: Llm) -> "AsyncOpenAI":
         ) from error
     address = urlsplit(settings.base_url)
     client = openai.AsyncOpenAI(
-        api_key=settings.api_key or "none",
+        api_key="none",  # each request says it
         base_url=urlunsplit(address._replace(query="")),
         default_query=dict(parse_qsl(address.query)),
-        default_headers=settings.headers,
         timeout=settings.timeout,
         max_retries=0,
         # What follows a redirect would show the headers to another host.

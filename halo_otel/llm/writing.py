@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from halo_otel.config.sections import Llm
+from halo_otel.config.llm import Llm
 from halo_otel.llm.conversation import BadCall, Call, Json, Message, Question, Schema, Tool
 from halo_otel.llm.endpoint import Abilities
 from halo_otel.llm.privacy import Veil

@@ -26,7 +26,7 @@ import orjson
 from halo_otel.model.span import AnyValue, Attributes
 
 NESTING_MAX: Final = 100
-TOO_DEEP: Final = "[nested deeper than 100 levels]"
+TOO_DEEP: Final = "[nested too deep]"
 
 _BYTES, _DOUBLE, _ESCAPE = "$bytes", "$double", "$"
 _PLAIN: Final = frozenset({str, bool, int, type(None), orjson.Fragment})

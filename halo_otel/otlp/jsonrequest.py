@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from halo_otel.errors import BadRequest
-from halo_otel.otlp import jsontext
+from halo_otel.otlp import jsondepth, jsontext
 
 Signal = Literal["traces", "logs", "metrics"]
 # A JSON value and its nesting depth to what the message's constructor takes.
@@ -34,22 +34,34 @@ _PATH_CHARS_MAX: Final = 200
 _ID_FIELDS: Final = frozenset({"trace_id", "span_id", "parent_span_id"})
 
 
-def request_from_json(body: bytes, signal: Signal) -> Message:
+def request_from_json(
+    body: bytes, signal: Signal, on_cut: Callable[[int], None] | None = None
+) -> Message:
     """The `Export…ServiceRequest` of `signal` that the JSON text `body` stands for.
 
-    Of several members of one oneof, and of a key that occurs twice, the last one counts. Raises
-    `BadRequest` naming the place where the body is not such a request.
+    Of several members of one oneof, and of a key that occurs twice, the last one counts. Attribute values
+    nested too deep become a text; `on_cut` is told how many. Raises `BadRequest` naming the place where
+    the body is not such a request.
     """
-    return request_from_tree(jsontext.loads(body), signal)
+    return request_from_tree(jsontext.loads(body), signal, on_cut)
 
 
-def request_from_tree(tree: Any, signal: Signal) -> Message:
-    """As `request_from_json`, of a body that is parsed already."""
+def request_from_tree(
+    tree: Any, signal: Signal, on_cut: Callable[[int], None] | None = None
+) -> Message:
+    """As `request_from_json`, of a body that is parsed already; what is nested too deep is cut in it."""
     request_type, convert = _REQUESTS[signal]
     try:
-        request: Message = request_type(**convert(tree, 0))
+        try:
+            arguments = convert(tree, 0)
+        except _TooDeep:
+            cut = jsondepth.cut_tree(tree)
+            if on_cut is not None:
+                on_cut(cut)
+            arguments = convert(tree, 0)
     except _BadValue as error:
         raise BadRequest(f"not an OTLP/JSON {signal} body: {error}") from error
+    request: Message = request_type(**arguments)
     return request
 
 
@@ -65,6 +77,13 @@ class _BadValue(Exception):
         return f"{self.path[1:_PATH_CHARS_MAX] or 'body'}: {self.why}"
 
 
+class _TooDeep(_BadValue):
+    """More messages in each other than a protobuf parser reads."""
+
+    def __init__(self) -> None:
+        super().__init__(f"at most {DEPTH_MAX} nested messages", "more")
+
+
 def _message_converter(descriptor: Descriptor, known: dict[str, Convert]) -> Convert:
     """A function from a JSON object to the keyword arguments of the message `descriptor`.
 
@@ -76,7 +95,7 @@ def _message_converter(descriptor: Descriptor, known: dict[str, Convert]) -> Con
         if not isinstance(value, dict):
             raise _BadValue("an object", value)
         if depth >= DEPTH_MAX:
-            raise _BadValue(f"at most {DEPTH_MAX} nested messages", "more")
+            raise _TooDeep
         arguments = {}
         for key, member in value.items():
             field = fields.get(key)

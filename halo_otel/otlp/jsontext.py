@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from halo_otel.errors import BadRequest
+from halo_otel.otlp.jsondepth import cut_text
 
 # -2^63 has 20 characters, 2^64-1 has 20: longer digit strings are no 64-bit integer, and Python's
 # int() takes quadratic time on long ones.
@@ -23,12 +24,16 @@ def loads(body: bytes) -> Any:
 
     A lone UTF-16 surrogate (`"\\ud83d"`) becomes U+FFFD: JavaScript SDKs produce one when an
     attribute length limit cuts a character in half, and one bad character must not cost a batch.
-    Raises `BadRequest` with the position for anything that is not JSON.
+    What is nested deeper than any reader goes is `null`. Raises `BadRequest` with the position for
+    anything that is not JSON.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         try:
+            shallow = cut_text(body)
+            if shallow != body:
+                return loads(shallow)
             return orjson.loads(_without_lone_surrogates(body))
         except (ValueError, RecursionError):
             raise BadRequest(f"not JSON: {error}") from error

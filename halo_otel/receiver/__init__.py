@@ -18,5 +18,6 @@ Promises:
 - connections that are slow or silent are ended, and there are never more than allowed;
 - our own telemetry never goes in again: it is dropped here and counted.
 
-Each server has one table from our errors to its answers. `web` serves health, readiness, metrics.
+Each server has one table from our errors to its answers. `web` serves health, readiness, metrics
+(`exposition`).
 """

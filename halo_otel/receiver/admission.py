@@ -17,8 +17,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from halo_otel.errors import BadRequest
+from halo_otel.errors import BadRequest, TooLarge
 from halo_otel.otlp.names import RESOURCE_SERVICE_NAME, SCOPE_NAME, SERVICE_NAME
+from halo_otel.receiver.depth import cut
+from halo_otel.receiver.extent import exceeds
 from halo_otel.receiver.utf8 import repair
 
 Signal = Literal["traces", "logs", "metrics"]
@@ -38,16 +40,25 @@ class Verdict:
     rejected: int = 0  # for their ids; `rule` says why
     looped: int = 0  # our own, dropped
     repaired: bool = False  # invalid UTF-8 was replaced
+    too_deep: int = 0  # values replaced by a text
     rule: str = ""
 
 
-def admit(signal: Signal, payload: bytes) -> Verdict:
-    """Judge a serialised request of `signal`. Raises BadRequest if the bytes are no such request."""
+def admit(signal: Signal, payload: bytes, items_max: int | None = None) -> Verdict:
+    """Judge a serialised request of `signal`.
+
+    Raises BadRequest if the bytes are no such request, and TooLarge if it holds more than `items_max`.
+    """
     if signal == "metrics":
         _parse(ExportMetricsServiceRequest, payload)
         return Verdict(payload=b"")
+    if items_max is not None and (more := exceeds(signal, payload, items_max)) is not None:
+        raise TooLarge(
+            f"the request holds {more}; receivers.otlp.max_items_per_request is {items_max}: send"
+            " smaller batches"
+        )
     shape = _SHAPES[signal]
-    request, payload, repaired = _parse(shape.request_type, payload)
+    request, payload, repaired, too_deep = _parse(shape.request_type, payload)
     accepted = rejected = looped = 0
     for resource in getattr(request, shape.resources):
         is_own = _is_own_resource(resource.resource.attributes)
@@ -73,6 +84,7 @@ def admit(signal: Signal, payload: bytes) -> Verdict:
         rejected=rejected,
         looped=looped,
         repaired=repaired,
+        too_deep=too_deep,
         rule=shape.rule,
     )
 
@@ -92,15 +104,20 @@ def _is_valid_log_record(record: Any) -> bool:
     return len(record.trace_id) in (0, TRACE_ID_BYTES) and len(record.span_id) in (0, SPAN_ID_BYTES)
 
 
-def _parse(request_type: Any, payload: bytes) -> tuple[Any, bytes, bool]:
-    """The request, the bytes that stand for it, and whether those had to be repaired."""
+def _parse(request_type: Any, payload: bytes) -> tuple[Any, bytes, bool, int]:
+    """The request, the bytes that stand for it, whether its strings and how many of its values had to be
+    mended."""
     try:
-        return request_type.FromString(payload), payload, False
+        return request_type.FromString(payload), payload, False, 0
     except DecodeError as error:
         first = error
     try:
-        repaired = repair(payload, request_type.DESCRIPTOR)
-        return request_type.FromString(repaired), repaired, True
+        shallow, too_deep = cut(payload, request_type.DESCRIPTOR)
+        if too_deep:
+            request, mended, repaired, _ = _parse(request_type, shallow)
+            return request, mended, repaired, too_deep
+        repaired_payload = repair(payload, request_type.DESCRIPTOR)
+        return request_type.FromString(repaired_payload), repaired_payload, True, 0
     except DecodeError:
         name = request_type.DESCRIPTOR.name
         raise BadRequest(f"the body is not a protobuf {name}: {first}") from first

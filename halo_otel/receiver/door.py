@@ -57,6 +57,8 @@ class Door:
             files.append((self._tokens, self.config.auth.reload_interval))
         for part, _ in files:
             await asyncio.to_thread(part.read)
+        self._tell_expiry()
+        self._counters.add("halo.receiver.failed_reloads", 0, transport=self._transport)
         await self._tasks.__aenter__()
         self._keeping = [self._tasks.create_task(self._keep(*part)) for part in files]
         return self
@@ -108,3 +110,9 @@ class Door:
             except ConfigError as error:
                 self._counters.add("halo.receiver.failed_reloads", transport=self._transport)
                 logger.warning("%s; what was there before stays in use", error)
+            self._tell_expiry()
+
+    def _tell_expiry(self) -> None:
+        if self.identity is not None:
+            name, expires_s = "halo.receiver.certificate_expiry_seconds", self.identity.expires_s
+            self._counters.set(name, expires_s, transport=self._transport)

@@ -2,7 +2,9 @@
 
 Handlers take and give bytes: the request is journaled as it came. `maximum_concurrent_rpcs` must
 never be used: gRPC would refuse with RESOURCE_EXHAUSTED without RetryInfo, which the Collector takes
-for permanent and drops the data (measured; otlp-server.md §0.1).
+for permanent and drops the data (measured; otlp-server.md §0.1). So what is too much is refused here,
+and before it is read: to gRPC the one message of a request is a stream, of which a handler reads when
+it likes. On the wire both are the same.
 """
 
 import asyncio
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 KEY: Final = "receivers.otlp.protocols.grpc"
 _TRANSPORT: Final = "grpc"
+_EOF: Final = grpc.aio.EOF  # type: ignore[attr-defined]  # not in the stubs
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 
 # In-flight requests finish within it, new ones get UNAVAILABLE at once (measured; otlp-server.md
@@ -55,7 +58,7 @@ _PERMANENT: Final[dict[type[Exception], grpc.StatusCode]] = {
     TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
-Handler = Callable[[bytes, Any], Awaitable[bytes]]
+Handler = Callable[[Any, Any], Awaitable[bytes]]
 
 
 class GrpcServer:
@@ -146,6 +149,8 @@ class GrpcServer:
         return [
             ("grpc.max_receive_message_length", self._config.max_recv_msg_size_mib << 20),
             ("grpc.max_concurrent_streams", self._config.max_concurrent_streams),
+            # A window that grows with the line's speed lets a client send many MB that nobody has asked for yet.
+            ("grpc.http2.bdp_probe", 0),
             # gRPC counts each address by itself, and from the moment a connection is accepted.
             ("grpc.max_allowed_incoming_connections", self._config.max_connections),
             # Covers TLS and the first frame of HTTP/2; gRPC would wait for 2 minutes.
@@ -164,13 +169,17 @@ class GrpcServer:
         ]
 
     def _generic_handler(self, signal: Signal) -> "grpc.GenericRpcHandler[Any, Any]":
-        method = grpc.unary_unary_rpc_method_handler(self._handler(signal))
+        method = grpc.stream_unary_rpc_method_handler(self._handler(signal))
         return grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": method})
 
     def _handler(self, signal: Signal) -> Handler:
-        async def export(request: bytes, context: Any) -> bytes:
+        async def export(_requests: Any, context: Any) -> bytes:
             try:
                 with self._intake.hold() as held:
+                    async with self._intake.receiving(self._config.read_timeout):
+                        request = await context.read()
+                    if request is _EOF:  # the client is gone, or gRPC has refused its message
+                        raise asyncio.CancelledError
                     held.grow(len(request))
                     response = await self._intake.export(signal, request, _TRANSPORT)
                     answer: bytes = response.SerializeToString()

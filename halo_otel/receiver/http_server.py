@@ -97,12 +97,15 @@ class HttpServer:
         try:
             self._check_headers(request)
             with self._intake.hold() as held:
-                body = await read_body(
-                    request.stream(), _encoding(request), self._config.max_request_body_size, held
-                )
+                async with self._intake.receiving(None):  # `Connection` has the deadline
+                    body = await read_body(
+                        request.stream(),
+                        _encoding(request),
+                        self._config.max_request_body_size,
+                        held,
+                    )
                 if media_type == JSON:
-                    message = await asyncio.to_thread(request_from_json, body, signal)
-                    body = message.SerializeToString()
+                    body = await asyncio.to_thread(self._binary, body, signal)
                 response = await self._intake.export(signal, body, _TRANSPORT)
             return _answer(200, response, media_type)
         except HaloError as error:
@@ -117,6 +120,14 @@ class HttpServer:
             logger.exception("a %s request over HTTP failed unexpectedly", signal)
             self._intake.count_internal_error(_TRANSPORT)
             return self._error(error, media_type)
+
+    def _binary(self, body: bytes, signal: Signal) -> bytes:
+        """What a JSON body stands for, serialised."""
+
+        def cut(values: int) -> None:
+            self._intake.count_cut(values, _TRANSPORT)
+
+        return request_from_json(body, signal, cut).SerializeToString()
 
     def _check_headers(self, request: Request) -> None:
         """Refuse what needs no body to be refused."""

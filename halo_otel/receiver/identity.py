@@ -46,6 +46,7 @@ class Identity:
         self._tried: _Files | None = None
         self._files: _Files | None = None
         self._context: ssl.SSLContext | None = None
+        self.expires_s = 0.0  # Unix time at which the certificate does
 
     def read(self) -> None:
         """Take up what the files hold now.
@@ -56,15 +57,16 @@ class Identity:
             files = self._read()
             if files == self._tried:
                 return
-            context = self._judged()
+            judged = self._judged()
             if self._read() == files:  # else they were being replaced: look again
                 break
         self._tried = files
-        if isinstance(context, ConfigError):
-            raise context
+        if isinstance(judged, ConfigError):
+            raise judged
         if self._key_file.stat().st_mode & stat.S_IROTH:
             logger.warning("%s.key_file: every user may read it: chmod o-r", self._key)
-        self._files, self._context = files, context
+        self._files = files
+        self._context, self.expires_s = judged
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -114,11 +116,11 @@ class Identity:
                 " user may read"
             ) from error
 
-    def _judged(self) -> ssl.SSLContext | ConfigError:
-        """A context of the files as they are, or why there is none."""
+    def _judged(self) -> tuple[ssl.SSLContext, float] | ConfigError:
+        """A context of the files as they are and when the certificate expires, or why there is none."""
         try:
             context = self._with_certificate()
-            _try_out(context, self._anchor())
+            expires_s = _try_out(context, self._anchor())
             if self._client_ca_file is not None:
                 self._load_ca(context, "client_ca_file", self._client_ca_file)
                 context.verify_mode = ssl.CERT_REQUIRED
@@ -137,7 +139,7 @@ class Identity:
             return ConfigError(
                 f"{self._key}: {error.filename}: {error.strerror}: name readable files"
             )
-        return context
+        return context, expires_s
 
     def _with_certificate(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -173,14 +175,19 @@ class Identity:
             ) from error
 
 
-def _try_out(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
-    """A handshake of the two in memory. Raises ssl.SSLError where either refuses."""
+def _try_out(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> float:
+    """A handshake of the two in memory: until when the client believes the server, Unix seconds.
+
+    Raises ssl.SSLError where either refuses.
+    """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server)
     server = server_context.wrap_bio(to_server, to_client, server_side=True)
     waiting: list[Callable[[], None]] = [client.do_handshake, server.do_handshake]
     for _ in range(_ROUNDS_MAX):
         waiting = [step for step in waiting if not _done(step)]
+    shown: Any = client.getpeercert()
+    return ssl.cert_time_to_seconds(shown["notAfter"])
 
 
 def _done(step: Callable[[], None]) -> bool:

@@ -1,7 +1,6 @@
 """Health, readiness and our own metrics for probes and scrapers."""
 
-from collections.abc import Callable, Iterable
-from itertools import groupby
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,12 +15,11 @@ from halo_otel.config import sections
 from halo_otel.config.reach import is_local
 from halo_otel.receiver.asgi import AsgiServer
 from halo_otel.receiver.door import Door
-from halo_otel.selfobs import GAUGES, HELP, Counters, Reading
+from halo_otel.receiver.exposition import OPENMETRICS, TEXT, prometheus_text, wants_openmetrics
+from halo_otel.selfobs import Counters, Reading
 
 KEY: Final = "web"
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-# Prometheus text exposition format 0.0.4.
-_METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class WebServer:
@@ -88,7 +86,9 @@ class WebServer:
         if is_local(self._config.endpoint) and not _names_this_machine(request):
             # A page in a browser here, under a name that was made to mean this machine.
             return PlainTextResponse("ask for it as localhost\n", 403)
-        return Response(prometheus_text(self._readings()), media_type=_METRICS_TYPE)
+        openmetrics = wants_openmetrics(request.headers.get("accept", ""))
+        text = prometheus_text(self._readings(), openmetrics=openmetrics)
+        return Response(text, media_type=OPENMETRICS if openmetrics else TEXT)
 
 
 def _names_this_machine(request: Request) -> bool:
@@ -96,28 +96,3 @@ def _names_this_machine(request: Request) -> bool:
         return urlsplit(f"//{request.headers.get('host', '')}").hostname in _LOCAL_NAMES
     except ValueError:
         return False
-
-
-def prometheus_text(readings: Iterable[Reading]) -> str:
-    """`readings` in Prometheus' text format: dots become underscores, counters end in `_total`."""
-    lines: list[str] = []
-    for name, group in groupby(sorted(readings, key=lambda r: r.name), key=lambda r: r.name):
-        is_gauge = name in GAUGES
-        metric = name.replace(".", "_") + ("" if is_gauge else "_total")
-        lines.append(f"# HELP {metric} {HELP[name]}")
-        lines.append(f"# TYPE {metric} {'gauge' if is_gauge else 'counter'}")
-        lines += [f"{metric}{_labels(reading)} {_number(reading.value)}" for reading in group]
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def _labels(reading: Reading) -> str:
-    pairs = [f'{key.replace(".", "_")}="{_escaped(text)}"' for key, text in reading.attributes]
-    return "{" + ",".join(pairs) + "}" if pairs else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(value)

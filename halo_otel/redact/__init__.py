@@ -8,7 +8,8 @@
     mask          a text with what was found replaced by what may be shown: for people and models
     redactor      the same by keyed hashes, for what is stored and sent: equal values stay equal
     memory        what was made of the texts seen last: what is said is said again
-    records       a redactor over whole spans and log records; `otlpjson` over what is sent
+    records       a redactor over whole spans and log records, `reports` over what is found, `otlpjson` over what is sent
+    re2           many texts asked at once which of them need a look
     key           the secret of those hashes
 
 Promises: what stands in documentation (example keys, test cards, placeholders, local hosts) is no
@@ -113,6 +114,16 @@ _TOKEN: Final = bytes(
 )
 
 
-def has_run(text: str, chars: int) -> bool:
-    """Whether so many letters, digits and signs of base64, names and numbers stand in `text` without a gap."""
-    return b"t" * chars in text.encode("utf-8", "surrogatepass").translate(_TOKEN)
+def runs(text: str, chars: int) -> str:
+    """What stands in `text` in so many or more letters, digits and signs of base64, names and numbers without a gap,
+    one after the other: next to nothing of prose, all of a key."""
+    data = text.encode("utf-8", "replace")
+    seen = data.translate(_TOKEN)
+    found: list[bytes] = []
+    start = seen.find(b"t" * chars)
+    while start >= 0:
+        end = seen.find(b" ", start)
+        end = len(data) if end < 0 else end
+        found.append(data[start:end])
+        start = seen.find(b"t" * chars, end)
+    return b" ".join(found).decode()

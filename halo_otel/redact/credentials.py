@@ -18,13 +18,20 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from halo_otel.redact import Sensitive, beginning, compiled, has_run, squeezed
+from halo_otel.redact import Sensitive, beginning, compiled, runs, squeezed
 
 _BITS_MIN: Final = (
     3.0  # Shannon entropy per character; hex digits drawn at random have 3.4 and more
 )
 _FORM_CHARS_MIN: Final = 20  # the shortest form: AWS' access keys
+_JUDGED_CHARS: Final = 300  # what is longer may have any word in it by chance
 _SHOWN_OF_MIN: Final = 16  # of anything shorter four characters are too many
+
+# Prefixes that issuers give to keys and to nothing else.
+_SERVICES: Final = (
+    "whsec_ sq0csp- xai- pplx- r8_ lsv2_pt_ lsv2_sk_ tvly- nvapi- rubygems_ dckr_pat_ glsa_ NRAK- sntrys_ sntryu_ ntn_"
+    " figd_ PMAK- ATATT3 pul- tskey-auth- tskey-api- AGE-SECRET-KEY-1 HRKU- LTAI EAAA sbp_"
+).split()
 
 # Kind, what every value begins with, and its form. The group `v` is the secret part. RE2 and Python read
 # these alike.
@@ -35,8 +42,17 @@ _TOKENS: Final = (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,255})\b",
     ),
-    ("GitLab token", ("glpat-",), r"\b(?P<v>glpat-[A-Za-z0-9_-]{20,64})"),
+    (
+        "GitLab token",
+        ("gl",),
+        r"\b(?P<v>gl(?:pat|rt|cbt|dt|ptt|ft|soat|oas|imt|agent)-[A-Za-z0-9_-]{20,64})",
+    ),
     ("Slack token", ("xox",), r"\b(?P<v>xox[abeoprs]-[0-9]{6,}-[A-Za-z0-9-]{10,})"),
+    (
+        "Slack token",
+        ("xapp-",),
+        r"\b(?P<v>xapp-[0-9]-[A-Z0-9]{8,14}-[0-9]{8,16}-[a-f0-9]{40,80})\b",
+    ),
     ("Stripe live key", ("sk_live_", "rk_live_"), r"\b(?P<v>[sr]k_live_[A-Za-z0-9]{16,128})\b"),
     (
         "model provider's key",
@@ -60,6 +76,13 @@ _TOKENS: Final = (
     ("Groq key", ("gsk_",), r"\b(?P<v>gsk_[A-Za-z0-9]{52})\b"),
     ("Linear key", ("lin_api_",), r"\b(?P<v>lin_api_[A-Za-z0-9]{40})\b"),
     (
+        "service's key",
+        tuple(f"{start}" for start in _SERVICES),
+        rf"\b(?P<v>(?:{'|'.join(_SERVICES)})[A-Za-z0-9_=-]{{20,300}})",
+    ),
+    ("bot's token", (":AA",), r":(?P<v>AA[A-Za-z0-9_-]{33})\b"),
+    ("Discord web hook", ("webhooks/",), r"webhooks/[0-9]{17,20}/(?P<v>[A-Za-z0-9_-]{60,70})"),
+    (
         "Slack web hook",
         ("hooks.slack.com/services/",),
         r"\bhooks\.slack\.com/services/(?P<v>T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{20,30})",
@@ -67,7 +90,10 @@ _TOKENS: Final = (
     (
         "private key",
         ("-----BEGIN ",),
-        r"-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|\\r)*(?P<v>[A-Za-z0-9+/=]{40,})",
+        r"-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|\\r)*"
+        # headers of old (RFC 1421), then all lines, of which the last may be short
+        r"(?:[A-Z][A-Za-z-]{2,20}: [^\n\\]{1,80}(?:\s|\\n|\\r)+){0,4}(?P<v>[A-Za-z0-9+/=]{40,}"
+        r"(?:(?:\s|\\n|\\r){1,6}[A-Za-z0-9+/=]{16,}){0,400}(?:(?:\s|\\n|\\r){1,6}[A-Za-z0-9+/=]{1,15}(?=(?:\s|\\n|\\r){0,6}-----END))?)",
     ),
     (
         "web token",
@@ -84,9 +110,9 @@ _CALLED: Final = (
     ),
     ("Azure storage key", "accountkey", r"(?i:AccountKey)=(?P<v>[A-Za-z0-9+/]{86}==)"),
 )
+# Whatever the scheme (RFC 3986 §3.2.1).
 _URL: Final = (
-    r"\b(?:postgres|postgresql|mysql|mariadb|mongodb|mongodb\+srv|rediss?|amqps?|mssql|sqlserver|ftp)"
-    r"(?:\+[a-z0-9]+)?://(?P<user>[^\s:@/\"'<>]{1,64}):(?P<v>[^\s:@/\"'<>]{4,128})@(?P<host>[A-Za-z0-9.-]+)"
+    r"://(?P<user>[^\s:@/\"'<>]{0,64}):(?P<v>[^\s:@/\"'<>]{4,128})@(?P<host>[A-Za-z0-9.-]+)"
 )
 # One line of a `.env` file or of exported variables.
 _SETTING: Final = (
@@ -98,14 +124,16 @@ PREFILTER: Final = (
     r"A(?:KIA|SIA)[0-9A-Z]{16}|(?i:secret_?(?:access_?)?key)|gh[pousr]_[A-Za-z0-9]{36}|github_pat_|glpat-|"
     r"xox[abeoprs]-[0-9]|[sr]k_live_|(?:\b|\\[nrt])sk-|AIza|(?:\b|\\[nrt])SG\.|npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{34}|(?i:AccountKey)=|"
     r"do[op]_v1_|pypi-AgE|shp(?:at|ca|pa|ss)_|ya29\.|GOCSPX-|hvs\.|dapi[a-f0-9]{32}|gsk_|lin_api_|hooks\.slack\.com/|"
-    r"PRIVATE KEY|eyJ[A-Za-z0-9_-]+\.eyJ|://[^\s:@/]+:[^\s:@/]+@|"
+    r"PRIVATE KEY|eyJ[A-Za-z0-9_-]+\.eyJ|://[^\s:@/]*:[^\s:@/]+@|(?:whsec_|sq0csp-|xai-|pplx-|r8_|lsv2_|tvly-|nvapi-|rubygems_|dckr_pat_|glsa_|NRAK-|sntry[su]_|ntn_|figd_|"
+    r"PMAK-|ATATT3|pul-|tskey-|AGE-SECRET-KEY-1|HRKU-|LTAI|EAAA|sbp_)[A-Za-z0-9_=-]{4}|gl(?:rt|cbt|dt|ptt|ft|soat|oas|imt|agent)-|xapp-|:AA[A-Za-z0-9_-]{9}|webhooks/[0-9]{9}|"
     r"(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|ACCESS_KEY)[A-Z0-9_]*\s*="
 )
 
+_WITH_GAPS: Final = ("-----BEGIN ", ":AA")  # what begins before the run of characters
 _FORMS: Final = tuple((kind, hints, compiled(pattern)) for kind, hints, pattern in _TOKENS)
 _CALLED_FORMS: Final = tuple((kind, word, compiled(pattern)) for kind, word, pattern in _CALLED)
 _COMPILED_URL: Final = compiled(_URL)
-_MAYBE_URL: Final = re.compile(r"://[^\s:@/]{1,64}:[^\s:@/]{4,128}@")
+_MAYBE_URL: Final = re.compile(r"://[^\s:@/]{0,64}:[^\s:@/]{4,128}@")
 _SETTING_WORDS: Final = (
     "SECRET",
     "TOKEN",
@@ -124,7 +152,7 @@ _PLACEHOLDER: Final = re.compile(
 )
 _NO_PASSWORD: Final = re.compile(
     r"(?i)(?:pass(?:word|wd)?|secret|pwd|user(?:name)?|postgres|root|admin|guest|mysql|token|x+|\*+|"
-    r".*[<>{}$\[\]%()].*|\.+)"
+    r".*(?:[<>{}$\[\]()]|%(?![0-9A-Fa-f]{2})).*|\.+)"
 )
 # A signed link names the key it was signed by, which opens nothing (AWS Signature Version 4, query strings);
 # a map's address names the key that its page shows everybody.
@@ -150,16 +178,18 @@ def _tokens(text: str) -> Iterator[Sensitive]:
         if kind == "web token" and not _is_web_token(value):
             continue
         before = text[max(0, match.start() - 40) : match.start()]
-        if _is_drawn(value, of_letters=kind == "Hugging Face token") and not _PUBLIC.search(before):
+        if _is_drawn(
+            value[:_JUDGED_CHARS], of_letters=kind == "Hugging Face token"
+        ) and not _PUBLIC.search(before):
             yield _sensitive(match, kind)
 
 
 def _formed(text: str) -> Iterator[tuple[str, re.Match[str]]]:
-    if not has_run(text, _FORM_CHARS_MIN):
+    if not (long := runs(text, _FORM_CHARS_MIN)):
         return
     for kind, hints, pattern in _FORMS:
         for hint in hints:
-            if hint in text:
+            if hint in (text if hint in _WITH_GAPS else long):
                 yield from ((kind, match) for match in beginning(pattern, hints, text))
                 break
     lower = text.lower()

@@ -37,7 +37,7 @@ def _made(file: Path) -> bytes:
     """A new key, in `file` as a whole or not at all; that of whoever was first."""
     made = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
             written.write(secrets.token_hex(KEY_BYTES // 2).encode())
             written.flush()

@@ -1,6 +1,5 @@
 """What was made of the texts seen last."""
 
-from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -12,19 +11,23 @@ class Memory(Generic[T]):
 
     def __init__(self, chars_max: int) -> None:
         self._half = chars_max // 2
-        self._recent: dict[str, T] = {}
+        self.recent: dict[str, T] = {}  # for a quick look
         self._older: dict[str, T] = {}
         self._chars = 0
 
-    def get(self, text: str, make: Callable[[str], T]) -> T:
-        """What `make` gives for `text`, or gave."""
-        if text in self._recent:
-            return self._recent[text]
-        made = self._older[text] if text in self._older else make(text)
+    def get(self, text: str, default: T) -> T:
+        """What was made of `text`; `default` if it is not remembered."""
+        made = self.recent.get(text, default)
+        if made is default and (made := self._older.get(text, default)) is not default:
+            self.put(text, made)
+        return made
+
+    def put(self, text: str, made: T) -> T:
+        """Remember `made`, and give it back."""
         chars = len(text) + _ENTRY_CHARS
         if self._chars + chars > self._half:
-            self._recent, self._older, self._chars = {}, self._recent, 0
+            self.recent, self._older, self._chars = {}, self.recent, 0
         if chars <= self._half:
-            self._recent[text] = made
+            self.recent[text] = made
             self._chars += chars
         return made

@@ -6,11 +6,11 @@ holds, or if it is called what it is in the words before it. Where there is no c
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from halo_otel.redact import compiled
+from halo_otel.redact import beginning, compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,23 @@ _STEUER: Final = r"\b[1-9]\d(?: ?\d{3}){3}\b"
 _DNI: Final = r"\b(?:\d{8}|[XYZ]-?\d{7})-?[A-HJ-NP-TV-Z]\b"
 _AADHAAR: Final = r"\b[2-9]\d{3}[ -]?\d{4}[ -]?\d{4}\b"
 _NINO: Final = r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"
+# In small letters, what names of ids begin with, and the names.
+_BEGINNINGS: Final = (
+    "ssn", "social", "itin", "sin", "nhs", "bsn", "pesel", "ahv", "avs", "personn", "cpr", "passport", "reisepass",
+    "passeport", "pasaporte", "driv", "führerschein", "national", "identity", "personalausweis",
+)  # fmt: skip
+_IDS: Final = (
+    "ssn|social.?security|itin|sin\\b|nhs|bsn|pesel|ahv|avs|personnummer|cpr|passport|reisepass|passeport|pasaporte"
+    "|driv(?:er|ing).{0,3}licen[cs]e|führerschein|national.?id|identity.?card|personalausweis"
+)
+_CALLED_ID: Final = re.compile(
+    rf"(?<![A-Za-z])(?i:(?:{_IDS})(?:[ _.-]{{0,2}}(?:card|number|num|no|nr|id|#))?\.?(?: \([\w ]{{1,16}}\))?"
+    r"(?: (?:is|ist|lautet))?)[\s:=#\"'\\]{1,5}(?P<v>[A-Z]{0,2}[0-9][0-9A-Z]{0,4}(?:[ .-]?[0-9A-Z]){4,12})\b"
+)
+_ID_DIGITS_MIN: Final = 6
+_WRITTEN_SSN: Final = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
+# Names of ids that are taken as they are, in RE2's syntax: every text with one matches.
+CALLED: Final = rf"(?:^|[^A-Za-z])(?i:{_IDS})"
 PATTERNS: Final = (_SSN, _CPF, _RESIDENT, _FISCAL, _NIR, _STEUER, _DNI, _AADHAAR, _NINO)
 
 # A name of a field may be part of a longer one: `customer_ssn`.
@@ -48,6 +65,19 @@ _CALLED_AADHAAR: Final = re.compile(r"(?i)aadhaa?r|uidai")
 _CALLED_NINO: Final = re.compile(
     r"(?i)(?<![a-z])(?:nino|ni.?(?:number|no))(?![a-z])|national.?insurance"
 )
+
+
+def called(text: str, lower: str) -> Iterator[re.Match[str]]:
+    """Whatever the country: what follows the name of an id at once (group `v`), six digits and more among its
+    characters. `lower` is `text` in small letters."""
+    if len(lower) != len(text):
+        return
+    hints = [word for word in _BEGINNINGS if word in lower]
+    for match in beginning(_CALLED_ID, hints, text, lower) if hints else ():
+        # What is called a social security number and written as one is judged as one.
+        judged = match[0][:2].lower() in ("ss", "so") and _WRITTEN_SSN.fullmatch(match["v"])
+        if sum(map(str.isdigit, match["v"])) >= _ID_DIGITS_MIN and not judged:
+            yield match
 
 
 def _ssn(value: str, before: str, written: str) -> bool:

@@ -9,14 +9,14 @@ in forty. They are written in letters, so that no hash is taken for a number or 
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from halo_otel.model.span import Attributes
 from halo_otel.redact import Sensitive, named
-from halo_otel.redact.mask import Masked, Rules, mask
+from halo_otel.redact.mask import Masked, Part, Rules, mask
 from halo_otel.redact.memory import Memory
 
 _HASH_BYTES: Final = 8
@@ -36,6 +36,9 @@ _PIECE_CHARS_MIN: Final = 512
 _SEAM: Final = "},"
 _REMEMBERED_CHARS: Final = 8 << 20
 _KEYS_MAX: Final = 10_000
+# Asking RE2 costs half a millisecond: little for so many records, or so many characters, together.
+_TOGETHER_MAX: Final = 2048
+_TOGETHER_CHARS_MAX: Final = 2 << 20
 # Words in an attribute's name that tell what its value is.
 _TELLING: Final = re.compile(
     r"(?i)card|visa|amex|(?<![a-z])(?:pan|cc|ssn|dni|nif|nie|cpf|tin|idnr|nino)(?![a-z])|social|steuer|tax|aadhaa?r"
@@ -60,8 +63,13 @@ def _named(key: str, names: Collection[str]) -> bool:
     return any(key.startswith(n[:-1]) if n.endswith("*") else key == n for n in names)
 
 
+T = TypeVar("T")
+
+
 class Redactor:
-    """Takes what `rules` find out of texts and values. `count` is told each kind and how often it was found."""
+    """Takes what `rules` find out of texts and values. `count` is told each kind and how often it was found.
+
+    Threads may share one; `each` is for one of them."""
 
     def __init__(
         self,
@@ -74,8 +82,58 @@ class Redactor:
         self._rules = rules
         self._count = count
         self._lists = lists or Lists()
-        self._seen: Memory[_Seen | None] = Memory(_REMEMBERED_CHARS)
+        # By a text: the same object if nothing is sensitive in it.
+        self._seen: Memory[_Seen] = Memory(_REMEMBERED_CHARS)
         self._keys: dict[str, _Key] = {}
+        self._suspects: Mapping[str, list[Part]] = {}
+        self._draft: _Draft[Any] | None = None
+
+    def each(self, redacted: Callable[[T], T], records: Iterable[T]) -> Iterator[T]:
+        """`redacted(record)` of each of `records`, in order, where `redacted` asks this redactor.
+
+        Each is made as if the texts that are not known were harmless; then these are looked at, those of many
+        records at once; and where one is not harmless, its record is made again. What `redacted` remembers it
+        makes by `settled`.
+        """
+        source = iter(records)
+        while drafts := self._drafts(redacted, source):
+            unseen = {text: None for draft in drafts for text in draft.unseen}
+            self._suspects = self._rules.suspects(unseen)
+            for text in unseen:
+                if text not in self._suspects:
+                    self._seen.put(text, _CLEAN)
+            for draft in drafts:
+                if self._suspects and any(text in self._suspects for text in draft.unseen):
+                    yield redacted(draft.record)
+                else:
+                    for kinds in draft.kinds:
+                        self._tell(kinds)
+                    yield draft.made
+            self._suspects = {}
+
+    def _drafts(self, redacted: Callable[[T], T], source: Iterator[T]) -> "list[_Draft[T]]":
+        """So many as are looked at together."""
+        drafts: list[_Draft[T]] = []
+        chars = 0
+        for record in source:
+            draft = self._draft = _Draft(record=record, made=record)
+            try:
+                draft.made = redacted(record)
+            finally:
+                self._draft = None
+            drafts.append(draft)
+            chars += sum(map(len, draft.unseen))
+            if len(drafts) == _TOGETHER_MAX or chars >= _TOGETHER_CHARS_MAX:
+                break
+        return drafts
+
+    def settled(self, redacted: Callable[[], T]) -> T:
+        """`redacted()` where nothing is assumed, counted at once: what is made once and remembered."""
+        draft, self._draft = self._draft, None
+        try:
+            return redacted()
+        finally:
+            self._draft = draft
 
     def text(self, text: str, called: str = "") -> str:
         """`text` without what is sensitive in it, the same object where nothing is; `called` is the name it
@@ -84,14 +142,15 @@ class Redactor:
         A text that is JSON stays JSON: a number that is sensitive becomes a text.
         """
         if called:
-            return self._masked(text, f"{called}: ")
-        if len(text) < _PIECE_CHARS_MIN and self._seen.get(text, self._look) is None:
+            lead = f"{called}: "
+            return text if self._known(lead + text) is _CLEAN else self._masked(text, lead)
+        if len(text) < _PIECE_CHARS_MIN and self._known(text) is _CLEAN:
             return text
         left: list[str] = []
         clean = True
         for piece in _pieces(text):
-            seen = self._seen.get(piece, self._look)
-            if seen is None:
+            seen = self._known(piece)
+            if seen is _CLEAN:
                 left.append(piece)
             elif seen.has_number:
                 return self._masked(text)  # what becomes of it depends on where it stands
@@ -101,12 +160,22 @@ class Redactor:
                 self._tell(seen.kinds)
         return text if clean else "".join(left)
 
-    def _look(self, text: str) -> "_Seen | None":
-        if not self._rules.find(text):
-            return None
+    def _known(self, text: str) -> "_Seen":
+        """What `text` is known to become; in a draft what is not known is assumed to be clean."""
+        seen = self._seen.get(text, _UNKNOWN)
+        if seen is not _UNKNOWN:
+            return seen
+        if self._draft is not None and not self._draft.is_sure:
+            self._draft.unseen.append(text)
+            return _CLEAN
+        return self._seen.put(text, self._look(text))
+
+    def _look(self, text: str) -> "_Seen":
+        if not self._rules.find(text, self._suspects.get(text)):
+            return _CLEAN
         found = self._mask(text)
         if not found.kinds:  # what was found were masks of ours
-            return None
+            return _CLEAN
         return _Seen(text=found.text, kinds=found.kinds, has_number=bool(self._numbers(text)))
 
     def value(self, value: Any, called: str = "") -> Any:
@@ -134,8 +203,11 @@ class Redactor:
         `called` is the name of the list they stand in; names that are hidden by a list count at the top alone.
         """
         changed: dict[str, tuple[str, Any]] = {}
+        known, plain = self._seen.recent, not called  # most values were seen before
         for name, value in attributes.items():
             key = self._keys.get(name) or self._looked_at(name)
+            if plain and type(value) is str and key.is_plain and known.get(value) is _CLEAN:
+                continue
             if key.hides and not called:
                 left: Any = self._hidden(value)
             else:
@@ -148,12 +220,19 @@ class Redactor:
         return dict(changed.get(name, (name, value)) for name, value in attributes.items())
 
     def _looked_at(self, name: str) -> "_Key":
-        masked = self.text(name)
-        key = _Key(
-            masked="" if masked is name else masked,
-            hides=self._lists.hides(name),
-            tells=named.is_name(name) or bool(_TELLING.search(name)),
-        )
+        draft = self._draft
+        self._draft = sure = _Draft(record=name, made=name, is_sure=True)
+        try:
+            left = self.text(name)
+        finally:
+            self._draft = draft
+        for kinds in sure.kinds:
+            self._tell(kinds)
+        masked = "" if left is name else left
+        hides = self._lists.hides(name)
+        tells = named.is_name(name) or bool(_TELLING.search(name))
+        plain = not (masked or hides or tells)
+        key = _Key(masked=masked, hides=hides, tells=tells, is_plain=plain)
         if not key.masked and len(self._keys) < _KEYS_MAX:
             self._keys[name] = key
         return key
@@ -228,13 +307,16 @@ class Redactor:
         written = value if isinstance(value, str) else json.dumps(value, default=repr)
         if _MASK.fullmatch(written):
             return written
-        self._count("attribute", 1)
+        self._tell({"attribute": 1})
         return f"[attribute {self._hash(written)}]"
 
     def _stand_in(self, found: Sensitive) -> str:
         return f"[{found.kind} {self._hash(found.value)}]"
 
     def _tell(self, kinds: Mapping[str, int]) -> None:
+        if self._draft is not None:
+            self._draft.kinds.append(kinds)
+            return
         for kind, count in kinds.items():
             self._count(kind, count)
 
@@ -253,6 +335,21 @@ class _Seen:
     has_number: bool
 
 
+_CLEAN: Final = _Seen(text="", kinds={}, has_number=False)
+_UNKNOWN: Final = _Seen(text="", kinds={}, has_number=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft(Generic[T]):
+    """What was made of a record under the assumption that nothing in the texts `unseen` is sensitive."""
+
+    record: T
+    made: T
+    unseen: list[str] = field(default_factory=list)
+    kinds: list[Mapping[str, int]] = field(default_factory=list)
+    is_sure: bool = False  # nothing is assumed; only what is counted waits
+
+
 def _pieces(text: str) -> Iterator[str]:
     """Where a piece ends depends on what stands before alone: what is added at the end changes no piece."""
     start = 0
@@ -266,11 +363,12 @@ def _pieces(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Key:
-    """A name of an attribute: masked if it must be, whether its value is hidden, and whether it tells what that is."""
+    """A name of an attribute: masked if it must be, whether its value is hidden, whether it tells what that is."""
 
     masked: str
     hides: bool
     tells: bool
+    is_plain: bool  # nothing of all that
 
 
 def _without(text: str, values: Mapping[str, str]) -> str:

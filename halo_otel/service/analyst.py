@@ -15,7 +15,7 @@ from halo_otel.analysis.goals.tree import goal_tree, session_tree
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.analysis.run import Run
 from halo_otel.analysis.scheduler import ScheduledRun, Scheduler
-from halo_otel.clock import NS_PER_S, Clock
+from halo_otel.clock import NS_PER_S, Clock, offset_ns
 from halo_otel.config import sections
 from halo_otel.errors import HaloError, Retryable
 from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, RunInfo
@@ -23,7 +23,10 @@ from halo_otel.model.finding import MODEL_TIER, Finding
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
 from halo_otel.model.span import TraceId
+from halo_otel.redact.redactor import Redactor
+from halo_otel.redact.reports import redacted
 from halo_otel.selfobs import Counters
+from halo_otel.service import figures
 from halo_otel.window.store import WindowStore
 
 T = TypeVar("T")
@@ -60,9 +63,12 @@ class Analyst:
         replica: str,
         window_s: float,
         on_report: OnReport | None = None,
+        redact: Redactor | None = None,
     ) -> None:
-        """`on_report` is told each recorded report and the judgements it is made of, on the thread that analyses."""
+        """`on_report` is told each recorded report and the judgements it is made of, on the thread that analyses.
+        What reports say passes through `redact` before it is recorded."""
         self._on_report = on_report
+        self._redact = redact
         self._scheduler = scheduler
         self._registry = registry
         self._store = store
@@ -77,7 +83,7 @@ class Analyst:
         self._resume_ns = 0
         self._held: tuple[ScheduledRun, int] | None = None
         self._judged_before_ns: int | None = None  # when an earlier process ran last
-        self._under_way: asyncio.Future[Any] | None = None
+        self._under_way: set[asyncio.Future[Any]] = set()
 
     async def __aenter__(self) -> "Analyst":
         return self
@@ -89,8 +95,8 @@ class Analyst:
         traceback: TracebackType | None,
     ) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
-        if self._under_way is not None:
-            await asyncio.wait([self._under_way], timeout=STOP_GRACE_S)
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=STOP_GRACE_S)
 
     @property
     def latest(self) -> Report | None:
@@ -100,11 +106,11 @@ class Analyst:
     async def run(self) -> None:
         """Look every second whether a run is due; ends by cancellation."""
         while True:
-            await self.tick(self._clock.now_ns())
+            await self.tick(self._clock.arrival_ns())
             await self._clock.sleep(TICK_S)
 
     async def tick(self, now_ns: int) -> None:
-        """Run if a run is due."""
+        """Run if a run is due at `now_ns`, a time of arrivals."""
         await self._in_thread(partial(self._run_if_due, now_ns))
 
     async def analyze(self) -> Report:
@@ -113,7 +119,8 @@ class Analyst:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        self._under_way = future
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
         return await asyncio.shield(future)
 
     def tree(self, trace_id: TraceId) -> Sequence[GoalNode]:
@@ -127,7 +134,7 @@ class Analyst:
             return session_tree(view, session)
 
     def _since_ns(self) -> int:
-        return self._clock.now_ns() - round(self._settings.lookback * NS_PER_S)
+        return self._clock.arrival_ns() - round(self._settings.lookback * NS_PER_S)
 
     def _run_if_due(self, now_ns: int) -> None:
         """Run if due. A run that fails is counted and tried again later: it must not stop ingest and
@@ -152,7 +159,7 @@ class Analyst:
 
     def _run_on_demand(self) -> Report:
         self._publish_held()
-        now_ns = self._clock.now_ns()
+        now_ns = self._clock.arrival_ns()
         return self._publish(self._scheduler.run_now(now_ns), now_ns)
 
     def _publish_held(self) -> None:
@@ -171,7 +178,10 @@ class Analyst:
             raise
 
     def _record(self, scheduled: ScheduledRun, now_ns: int) -> Report:
-        """Record a run that began at `now_ns`: findings, what is to be told of them, baselines."""
+        """Record a run that began at `now_ns`: findings, what is to be told of them, baselines.
+
+        The registry, and who is told, go by the wall's time.
+        """
         run, report = scheduled.run, scheduled.run.report
         known = self._registry.findings(Query(statuses=UNRESOLVED, limit=KNOWN_FINDINGS_MAX))
         # What the model found only the model sees again: no run without it speaks for its end.
@@ -180,10 +190,11 @@ class Analyst:
             self._judged_before_ns = self._last_run_ns()
         watched = self._watched(run, known, now_ns)
         report = replace(report, findings=merged(report.findings, watched.regressions))
+        report = report if self._redact is None else redacted(report, self._redact)
         standing = {finding.fingerprint for finding in watched.regressions}
         if not watched.any_closed:
             standing.update(f.fingerprint for f in known if f.category == "regression")
-        duration_s = (self._clock.now_ns() - now_ns) / NS_PER_S
+        duration_s = (self._clock.arrival_ns() - now_ns) / NS_PER_S
         transitions = self._registry.record(
             report,
             RunInfo(
@@ -192,7 +203,7 @@ class Analyst:
                 trigger=scheduled.trigger,
                 duration_s=duration_s,
             ),
-            now_ns,
+            now_ns - offset_ns(self._clock),
             {
                 # While a regression stands, no run without a failure speaks for its end.
                 name: None if name in standing else count
@@ -215,6 +226,9 @@ class Analyst:
             ]
         )
         self._counters.set("halo.analysis.duration_seconds", duration_s)
+        self._counters.observe(
+            "halo.analysis.run_duration_seconds", duration_s, trigger=scheduled.trigger
+        )
         logger.info(
             "analysed (%s): %d traces judged, %d findings, %d changes, %.2f s",
             scheduled.trigger,
@@ -224,6 +238,7 @@ class Analyst:
             duration_s,
         )
         self._latest = self._with_history(report)
+        figures.tell(self._counters, self._latest, run.ended)
         if self._on_report is not None:
             self._on_report(self._latest, scheduled.judgements)
         return self._latest
@@ -265,7 +280,7 @@ class Analyst:
         )
 
     def _last_run_ns(self) -> int:
-        """When this replica last recorded a run; 0 if it never did."""
+        """When this replica last recorded a run, as a time of arrivals; 0 if it never did."""
         runs = self._registry.runs(limit=RUNS_SEARCHED)
         own = [run.recorded_ns for run in runs if run.replica == self._replica]
-        return max(own, default=0)
+        return max(own) + offset_ns(self._clock) if own else 0

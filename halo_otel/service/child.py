@@ -34,6 +34,12 @@ class EngineChild:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        process = self._process
+        return None if process is None or process.returncode is not None else process.pid
+
     async def start(self) -> None:
         """Start the process: it imports, and touches nothing before it is sent its configuration."""
         self._process = await asyncio.create_subprocess_exec(

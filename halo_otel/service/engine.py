@@ -27,12 +27,14 @@ from halo_otel.findings import Registry
 from halo_otel.ingest.pump import Ingest
 from halo_otel.journal import JournalReader, oldest_offset, read_checkpoint
 from halo_otel.llm.budget import Periods
+from halo_otel.receiver.memory import trim
 from halo_otel.redact.redactor import Redactor
 from halo_otel.selfobs import Counters, Reading
 from halo_otel.service import logs
 from halo_otel.service.analyst import Analyst
 from halo_otel.service.link import Message, reason
 from halo_otel.service.loading import collect_cycles_rarely
+from halo_otel.service.process import Process
 from halo_otel.service.reasoning import reasoning
 from halo_otel.service.redaction import redaction
 from halo_otel.service.thinker import Thinker
@@ -47,6 +49,8 @@ IDLE_TICK_S = 1.0
 # Requests that arrive while one batch is stored are stored together: a commit costs about 10 ms
 # however many rows it holds.
 GATHER_S = 0.05
+# Journaled bytes after which freed memory is given back: to look for it takes tens of milliseconds.
+TRIM_BYTES = 16 << 20
 
 
 class _Stopped(Exception):
@@ -57,14 +61,21 @@ class Engine:
     """Everything behind the journal."""
 
     def __init__(
-        self, config: Config, uplink: Uplink, clock: Clock, *, successor: bool = False
+        self,
+        config: Config,
+        uplink: Uplink,
+        clock: Clock,
+        counters: Counters,
+        *,
+        successor: bool = False,
     ) -> None:
-        """`successor`: the engine before this one died by itself."""
+        """`successor`: the engine before this one died by itself, and was not killed."""
         self._successor = successor
         self._config = config
         self._uplink = uplink
         self._clock = clock
-        self._counters = Counters()
+        self._counters = counters
+        self._process = Process("engine", clock, self._counters)
         self._front_counters: tuple[Reading, ...] = ()
         self._durable: int | None = None
         self._advanced = asyncio.Event()
@@ -78,14 +89,20 @@ class Engine:
         async with AsyncExitStack() as stack:
             redact = await asyncio.to_thread(redaction, config, self._counters)
             emit = config.emit if config.exporters.otlp.enabled else None
-            registry = Registry(config.registry_url, emit, self._counters, replica=replica)
+            registry = Registry(
+                config.registry_url,
+                emit,
+                self._counters,
+                replica=replica,
+                settings=config.registry,
+            )
             await asyncio.to_thread(registry.open)
             stack.push_async_callback(asyncio.to_thread, registry.close)
             store = WindowStore(config.window_directory, config.window, self._counters)
             await asyncio.to_thread(store.open)
             stack.push_async_callback(asyncio.to_thread, store.close)
             scheduler = Scheduler(store, config.analysis, self._counters)
-            thinker = await self._thinker(stack, registry, store)
+            thinker = await self._thinker(stack, registry, store, redact.emit)
             analyst = await stack.enter_async_context(
                 Analyst(
                     scheduler,
@@ -97,6 +114,7 @@ class Engine:
                     replica=replica,
                     window_s=config.window.length,
                     on_report=None if thinker is None else thinker.offer,
+                    redact=redact.emit,
                 )
             )
             emitter = await self._emission(stack, registry, replica, redact.emit)
@@ -106,7 +124,11 @@ class Engine:
             await self._work(store, analyst, emitter, thinker, redact.store)
 
     async def _thinker(
-        self, stack: AsyncExitStack, registry: Registry, store: WindowStore
+        self,
+        stack: AsyncExitStack,
+        registry: Registry,
+        store: WindowStore,
+        redact: Redactor | None,
     ) -> Thinker | None:
         """The model tier; None unless `llm.model` is set."""
         config = self._config
@@ -122,6 +144,7 @@ class Engine:
             self._counters,
             config.llm,
             lookback_s=config.analysis.lookback,
+            redact=redact,
         )
 
     async def _emission(
@@ -131,11 +154,13 @@ class Engine:
         exporter = self._config.exporters.otlp
         if not exporter.enabled:
             return None
+        self._counters.set("halo.emitter.outbox_capacity", self._config.emit.max_outbox)
         emitter = Emitter(registry, exporter, self._clock, self._counters, Random(), redact)
         metrics = Metrics(
             exporter,
             self.readings,
             self._counters,
+            self._clock,
             interval_s=self._config.telemetry.metrics_interval,
             replica=replica,
             redact=redact,
@@ -184,6 +209,7 @@ class Engine:
             successor=self._successor,
             redact=redact,
         )
+        trimmed = start
         while True:
             self._advanced.clear()
             stopping = self._stop.is_set()
@@ -195,6 +221,9 @@ class Engine:
                     continue  # more than one tick's worth is waiting
             if stopping:
                 raise _Stopped
+            if checkpoint is None and durable - trimmed >= TRIM_BYTES:
+                await asyncio.to_thread(trim)  # so that memory_limiter sees what is free
+                trimmed = durable
             await self._wait_for_more()
 
     async def _wait_for_more(self) -> None:
@@ -219,6 +248,7 @@ class Engine:
 
     async def _report_counters(self) -> None:
         while True:
+            await asyncio.to_thread(self._process.measure)
             self._uplink.send(Message(counters=tuple(self._counters.snapshot())))
             await self._clock.sleep(COUNTERS_INTERVAL_S)
 
@@ -226,6 +256,8 @@ class Engine:
         if message.durable is not None:
             self._durable = message.durable
             self._advanced.set()
+        if message.arrival_ns is not None:
+            self._clock.reach(message.arrival_ns)
         if message.counters is not None:
             self._front_counters = message.counters
         if message.stop:
@@ -278,10 +310,12 @@ def main() -> None:
     if first.stop:  # the front could not start
         return
     config = Config.model_validate(first.config)
-    logs.configure("engine", config.telemetry.log_level)
+    clock = SystemClock(first.arrival_ns)
+    counters = Counters(clock.now_ns())
+    logs.configure("engine", config.telemetry, counters)
     assert first.control_target is not None
     try:
-        engine = Engine(config, uplink, SystemClock(), successor=first.successor)
+        engine = Engine(config, uplink, clock, counters, successor=first.successor)
         asyncio.run(engine.run(first.control_target))
     except Exception as error:
         why = reason(error)

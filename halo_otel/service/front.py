@@ -11,7 +11,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from halo_otel.clock import NS_PER_S, Clock, SystemClock
+from halo_otel import __version__
+from halo_otel.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock, offset_ns
+from halo_otel.config import machine
 from halo_otel.config.sections import Config
 from halo_otel.control.proxy import SERVICE_NAME, pass_through
 from halo_otel.errors import ConfigError
@@ -19,11 +21,13 @@ from halo_otel.journal import Journal
 from halo_otel.receiver.grpc_server import GrpcServer
 from halo_otel.receiver.http_server import HttpServer
 from halo_otel.receiver.intake import Intake
+from halo_otel.receiver.memory import Memory, used_by
 from halo_otel.receiver.web import WebServer
 from halo_otel.selfobs import Counters, Reading
 from halo_otel.service import logs
 from halo_otel.service.keeper import Keeper
 from halo_otel.service.link import Message, reason
+from halo_otel.service.process import Process
 
 logger = logging.getLogger(__name__)
 
@@ -56,20 +60,25 @@ class Front:
     says that the storage is ours.
     """
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, counters: Counters) -> None:
         self._config = config
         self._clock = clock
-        self._counters = Counters()
+        self._counters = counters
+        self._process = Process("front", clock, self._counters)
         self._engine = Keeper(self._on_message, clock, self._counters)
         self._engine_counters: tuple[Reading, ...] = ()
         self._engine_told_ns = 0
         self._stop = asyncio.Event()
         self._journal = Journal(config.journal_directory, config.journal, clock, self._counters)
+        self._memory = Memory(
+            config.memory_limiter, self._counters, clock, self._used_bytes, machine.cgroup()
+        )
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises the HaloError that ended the service otherwise."""
         _make_storage(self._config.storage.directory)
         _allow_files(self._config)
+        _compare_memory(self._config)
         async with AsyncExitStack() as stack:
             socket = _control_socket(stack, self._config.storage.directory)
             engine = self._engine
@@ -79,13 +88,16 @@ class Front:
             journal = await stack.enter_async_context(self._journal)
             target = f"unix:{socket}"
             config = self._config.model_dump(mode="json")
-            first = Message(config=config, control_target=target)
+            first = Message(
+                config=config, control_target=target, arrival_ns=self._clock.arrival_ns()
+            )
             engine.begin(first, partial(_remove_leftover, socket))
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(engine.run())
                     tasks.create_task(engine.watch(self._config.window.stall_timeout))
                     tasks.create_task(journal.run())
+                    tasks.create_task(self._memory.run())
                     tasks.create_task(self._tell_durable())
                     tasks.create_task(self._tell_counters())
                     tasks.create_task(self._serve(journal, target))
@@ -110,7 +122,9 @@ class Front:
     async def _serve(self, journal: Journal, control_target: str) -> None:
         """Listen until a signal comes; then let requests in flight finish."""
         otlp = self._config.receivers.otlp
-        intake = Intake(journal, otlp, self._counters)
+        self._counters.set("halo.build.info", 1, version=__version__)
+        self._counters.set("halo.journal.capacity_bytes", self._config.journal.max_bytes)
+        intake = Intake(journal, otlp, self._counters, self._memory)
         proxy = pass_through(control_target)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(proxy.close)
@@ -157,11 +171,16 @@ class Front:
 
     async def _tell_counters(self) -> None:
         while True:
-            self._engine.send(Message(counters=tuple(self._counters.snapshot())))
+            # Asked for each second, so that a wall's clock that is set is noticed (`clock.Following`).
+            offset_ms = round(offset_ns(self._clock) / NS_PER_MS)
+            self._counters.set("halo.clock.offset_seconds", offset_ms / 1000)
+            await asyncio.to_thread(self._process.measure)
+            counters = tuple(self._counters.snapshot())
+            self._engine.send(Message(counters=counters, arrival_ns=self._clock.arrival_ns()))
             await self._clock.sleep(COUNTERS_INTERVAL_S)
 
     def _on_message(self, message: Message) -> None:
-        self._engine_told_ns = self._clock.now_ns()
+        self._engine_told_ns = self._clock.arrival_ns()
         if message.ready:
             logger.info("ready")
         if message.checkpoint is not None:
@@ -176,10 +195,17 @@ class Front:
             return missing
         if self._journal.full:
             return "the journal is full"
-        silent_s = (self._clock.now_ns() - self._engine_told_ns) / NS_PER_S
+        if self._memory.refusing is not None:
+            return self._memory.refusing
+        silent_s = (self._clock.arrival_ns() - self._engine_told_ns) / NS_PER_S
         if silent_s > SILENCE_S_MAX:
             return f"the engine has not answered for {silent_s:.0f} s"
         return None
+
+    def _used_bytes(self) -> int:
+        """The memory of both processes."""
+        engine = self._engine.pid
+        return used_by(() if engine is None else (engine,))
 
     def _readings(self) -> list[Reading]:
         """The counters of both processes."""
@@ -221,6 +247,18 @@ def _allow_files(config: Config) -> None:
         )
 
 
+def _compare_memory(config: Config) -> None:
+    """Say so if DuckDB may use nearly all that the service may have: then requests would be refused for good."""
+    most, limit = config.window.memory_bytes, config.memory_limiter.limit_bytes
+    if most > limit // 2:
+        logger.warning(
+            "window.memory_limit lets DuckDB have %d MiB, and memory_limiter the whole service %d MiB:"
+            " lower the one to half of the other, or give the service more",
+            most >> 20,
+            limit >> 20,
+        )
+
+
 def _control_socket(stack: AsyncExitStack, directory: Path) -> Path:
     """Where the engine serves the control API: a socket only this user can reach."""
     path = directory.absolute() / "control.sock"
@@ -252,9 +290,12 @@ def serve(config: Config) -> int:
 
     Raises the HaloError that ended it otherwise.
     """
-    logs.configure("front", config.telemetry.log_level)
+    clock = SystemClock()
+    counters = Counters(clock.now_ns())
+    counters.begin()
+    logs.configure("front", config.telemetry, counters)
     try:
-        asyncio.run(Front(config, SystemClock()).run())
+        asyncio.run(Front(config, clock, counters).run())
     except BaseExceptionGroup as group:
         raise reason(group) from group
     return 0

@@ -8,6 +8,7 @@ An engine that stands still, data before it, is killed and so started again.
 """
 
 import logging
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -53,6 +54,7 @@ class Keeper:
         self._ready_ns: int | None = None  # since when this engine is; None: it is not
         self._was_ready = False
         self._death: Death | None = None
+        self._hung = False  # this engine stood still, and was killed for it
         self._engine = EngineChild(self.take)
 
     @property
@@ -63,6 +65,11 @@ class Keeper:
         if self._death is None:
             return "the engine is starting"
         return f"the engine is started again, for it ended: {self._death}"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the engine's process, while there is one."""
+        return self._engine.pid
 
     async def start(self) -> None:
         """Start the first process, which imports and waits for `begin`."""
@@ -109,7 +116,8 @@ class Keeper:
             logger.error("%s; the engine is started again in %.0f s", death, pause_s)
             await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
-            await self._start_again()
+            # SIGKILL comes from outside: what was under way need not be why.
+            await self._start_again(by_itself=self._hung or death.code != -signal.SIGKILL)
 
     async def watch(self, stall_s: float) -> None:
         """Kill an engine that commits nothing for `stall_s` although the journal has more.
@@ -126,6 +134,7 @@ class Keeper:
             before = self._checkpoint
             if still_s >= stall_s:
                 logger.error("the engine has stored nothing for %.0f s: killed", still_s)
+                self._hung = True
                 self._engine.kill()
                 still_s = 0.0
 
@@ -137,23 +146,26 @@ class Keeper:
         """Ask the engine to finish, and see to it that it does. Safe twice and unstarted."""
         await self._engine.stop()
 
-    async def _start_again(self) -> None:
+    async def _start_again(self, *, by_itself: bool) -> None:
         assert self._prepare is not None, "begin first"
         self._prepare()
+        self._hung = False
         self._engine = EngineChild(self.take)
         await self._engine.start()
-        self._engine.send(replace(self._first, successor=True))
+        self._engine.send(
+            replace(self._first, successor=by_itself, arrival_ns=self._clock.arrival_ns())
+        )
         self._engine.send(Message(durable=self._durable))
 
     def _lived_s(self) -> float:
         if self._ready_ns is None:
             return 0.0
-        return (self._clock.now_ns() - self._ready_ns) / NS_PER_S
+        return (self._clock.arrival_ns() - self._ready_ns) / NS_PER_S
 
     def take(self, message: Message) -> None:
         """What the front does with each message of an engine: remember, and pass on."""
         if message.ready:
-            self._ready_ns = self._clock.now_ns()
+            self._ready_ns = self._clock.arrival_ns()
             self._was_ready = True
         if message.checkpoint is not None:
             self._checkpoint = message.checkpoint

@@ -1,6 +1,7 @@
 """What front and engine tell each other: one JSON object per line, over the engine's stdin and stdout.
 
     front → engine   {"config": …} once, then {"durable": offset}, {"counters": …}, {"stop": true}
+                     with {"arrival_ns": …} in the first and beside the counters
     engine → front   {"ready": true}, {"checkpoint": offset}, {"counters": …}, {"failure": why} last
 
 An engine that is started in the place of one that died by itself is told so: `successor`. A failure
@@ -26,6 +27,7 @@ class Message:
     config: dict[str, object] | None = None
     control_target: str | None = None
     durable: int | None = None
+    arrival_ns: int | None = None
     checkpoint: int | None = None
     counters: tuple[Reading, ...] | None = field(default=None)
     ready: bool = False
@@ -40,6 +42,7 @@ class Message:
             "config": self.config,
             "control_target": self.control_target,
             "durable": self.durable,
+            "arrival_ns": self.arrival_ns,
             "checkpoint": self.checkpoint,
             "counters": None if self.counters is None else _rows(self.counters),
             "ready": self.ready or None,
@@ -61,12 +64,12 @@ class Message:
 
 
 def _rows(readings: Iterable[Reading]) -> list[list[object]]:
-    return [[r.name, [list(pair) for pair in r.attributes], r.value] for r in readings]
+    return [[r.name, [list(pair) for pair in r.attributes], r.value, r.since_ns] for r in readings]
 
 
-def _readings(rows: Iterable[tuple[str, list[list[str]], float]]) -> Iterable[Reading]:
-    for name, attributes, value in rows:
-        yield Reading(name, tuple((key, text) for key, text in attributes), value)
+def _readings(rows: Iterable[tuple[str, list[list[str]], float, int]]) -> Iterable[Reading]:
+    for name, attributes, value, since_ns in rows:
+        yield Reading(name, tuple((key, text) for key, text in attributes), value, since_ns)
 
 
 def reason(error: BaseException) -> BaseException:

@@ -1,11 +1,12 @@
 """The model tier, put together from the configuration."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 from halo_otel.agentspan.prices import load_prices
 from halo_otel.analysis.judgement import Judgement
@@ -13,6 +14,7 @@ from halo_otel.analysis.lookback import Lookback
 from halo_otel.analysis.run import extend
 from halo_otel.clock import Clock, SystemClock
 from halo_otel.codebase.tree import Codebase
+from halo_otel.config.llm import Price
 from halo_otel.config.sections import Config
 from halo_otel.importers.files import OnBad
 from halo_otel.llm.budget import Account, Budget, MemoryAccount, Periods
@@ -32,6 +34,8 @@ from halo_otel.service.offline import OnProgress, loaded
 from halo_otel.service.threads import in_thread
 from halo_otel.service.tracing import Tracing
 from halo_otel.window.view import View
+
+PriceOf: TypeAlias = Callable[[str], Price | None]
 
 
 class Reasoning:
@@ -93,6 +97,37 @@ class Reasoning:
             return await deepen(tier, question)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the tier works with besides a model."""
+
+    price_of: PriceOf
+    account: Account
+    memory: Memory
+    sent: Sent
+    rules: Rules
+    code: Codebase | None
+
+    def reasoning(
+        self, config: Config, model: Model, clock: Clock, tracing: Tracing | None = None
+    ) -> Reasoning:
+        """The tier over `model`."""
+        return Reasoning(config, model, self.memory, self.account, clock, tracing, self.code)
+
+
+def parts(config: Config, *, remembers: bool, account: Account | None = None) -> Parts:
+    """From the configuration; see `reasoning`. Blocks. Raises ConfigError: `llm.code` cannot be looked at."""
+    llm = config.llm
+    return Parts(
+        price_of=load_prices(config.window.prices_file).of,
+        account=account or MemoryAccount(Periods(llm.budget.hour, llm.budget.day)),
+        memory=Memory(config.llm_memory_file if remembers else None),
+        sent=Sent(config.llm_sent_file, llm.sent_bytes),
+        rules=Rules.usual(config.redaction.custom),
+        code=None if llm.code is None else Codebase.open(llm.code),
+    )
+
+
 @asynccontextmanager
 async def reasoning(
     config: Config,
@@ -108,19 +143,14 @@ async def reasoning(
     Raises ConfigError: no model, `llm.code` cannot be looked at, the extra is not installed, or money is limited and a price is unknown.
     """
     llm = config.llm
-    prices = load_prices(config.window.prices_file)
-    account = account or MemoryAccount(Periods(llm.budget.hour, llm.budget.day))
-    memory = Memory(config.llm_memory_file if remembers else None)
-    sent = Sent(config.llm_sent_file, llm.sent_bytes)
-    code = None if llm.code is None else await asyncio.to_thread(Codebase.open, llm.code)
+    of = await asyncio.to_thread(parts, config, remembers=remembers, account=account)
     async with AsyncExitStack() as stack:
-        rules = Rules.usual(config.redaction.custom)
-        model = Model(llm, sent, clock, counters, Random(), prices.of, rules)
+        model = Model(llm, of.sent, clock, counters, Random(), of.price_of, of.rules)
         await stack.enter_async_context(model)
-        tracing = Tracing(llm, clock, counters, rules) if llm.telemetry else None
+        tracing = Tracing(llm, clock, counters, of.rules) if llm.telemetry else None
         if tracing:
             await stack.enter_async_context(tracing)
-        yield Reasoning(config, model, memory, account, clock, tracing, code)
+        yield of.reasoning(config, model, clock, tracing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

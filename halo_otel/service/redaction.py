@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from halo_otel.config.sections import Config
+from halo_otel.model.report import Report
 from halo_otel.redact.key import load_key
 from halo_otel.redact.mask import Rules
 from halo_otel.redact.redactor import Lists, Redactor
+from halo_otel.redact.reports import masked
 from halo_otel.selfobs import Counters
 
 
@@ -39,6 +41,14 @@ def redaction(config: Config, counters: Counters) -> Redaction:
         if section.emit
         else None,
     )
+
+
+def safe(report: Report, config: Config) -> Report:
+    """A report made without a service, without what `redaction.emit` takes out; no key is needed."""
+    section = config.redaction
+    if not section.emit:
+        return report
+    return masked(report, Rules(section.emit, section.custom if "custom" in section.emit else None))
 
 
 def _counting(counters: Counters, place: Literal["store", "emit"]) -> Callable[[str, int], None]:

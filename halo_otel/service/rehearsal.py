@@ -7,29 +7,24 @@ Nothing leaves, nothing is written, and neither key nor the package `openai` is 
 """
 
 import asyncio
-from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from random import Random
-from typing import Final, TypeAlias
+from typing import Final
 
-from halo_otel.agentspan.prices import PER_TOKENS, load_prices
+from halo_otel.agentspan.prices import PER_TOKENS
 from halo_otel.clock import SystemClock
-from halo_otel.codebase.tree import Codebase
-from halo_otel.config.sections import Config, Llm, Price
+from halo_otel.config.llm import Llm
+from halo_otel.config.sections import Config
 from halo_otel.errors import BudgetExhausted
-from halo_otel.llm.budget import Budget, MemoryAccount, Periods
+from halo_otel.llm.budget import Budget
 from halo_otel.llm.client import Model
 from halo_otel.llm.conversation import Answer, Preview, Question
-from halo_otel.llm.privacy import Sent
 from halo_otel.llm.transport import OnText
-from halo_otel.recursion.memory import Memory
 from halo_otel.recursion.progress import Began, Ended, Event
-from halo_otel.redact.mask import Rules
 from halo_otel.selfobs import Counters
-from halo_otel.service.reasoning import Analysed, Reasoning
+from halo_otel.service.reasoning import Analysed, Parts, PriceOf, parts
 
-PriceOf: TypeAlias = Callable[[str], Price | None]
 _PART: Final = Began(about="a part of a run", title="a part of a run")
 
 
@@ -58,10 +53,9 @@ class Rehearsed:
 class _Rehearsal(Model):
     """Notes what it is asked, and sends nothing. `streams`: conversations would be streamed."""
 
-    def __init__(self, config: Config, price_of: PriceOf, *, streams: bool) -> None:
-        sent = Sent(config.llm_sent_file, config.llm.sent_bytes)
-        rules = Rules.usual(config.redaction.custom)
-        super().__init__(config.llm, sent, SystemClock(), Counters(), Random(), price_of, rules)
+    def __init__(self, config: Config, of: Parts, *, streams: bool) -> None:
+        clock, counters = SystemClock(), Counters()
+        super().__init__(config.llm, of.sent, clock, counters, Random(), of.price_of, of.rules)
         self.planned: list[Planned] = []
         self._streams = streams
         self._began = ContextVar("about", default=_PART)
@@ -96,12 +90,9 @@ async def rehearsed(
 ) -> Rehearsed:
     """What would be asked about `files`. Raises ConfigError as the tier does."""
     llm = config.llm
-    prices = load_prices(config.window.prices_file)
-    account = MemoryAccount(Periods(llm.budget.hour, llm.budget.day))
-    memory = await asyncio.to_thread(Memory, config.llm_memory_file)
-    code = None if llm.code is None else await asyncio.to_thread(Codebase.open, llm.code)
-    async with _Rehearsal(config, prices.of, streams=streams) as model:
-        tier = Reasoning(config, model, memory, account, SystemClock(), code=code)
+    of = await asyncio.to_thread(parts, config, remembers=True)
+    async with _Rehearsal(config, of, streams=streams) as model:
+        tier = of.reasoning(config, model, SystemClock())
         await tier.deepen(files.view, files.report, files.judgements, question, model.hear)
     limits = llm.budget.window
     return Rehearsed(
@@ -109,7 +100,7 @@ async def rehearsed(
         calls_max=limits.calls,
         input_tokens_max=limits.input_tokens,
         output_tokens_max=limits.output_tokens,
-        cost_max=_cost_max(llm, prices.of),
+        cost_max=_cost_max(llm, of.price_of),
     )
 
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 
 from halo_otel import __version__
 from halo_otel.clock import Clock, rfc3339
+from halo_otel.config.llm import Llm
 from halo_otel.config.load import TELEMETRY_VARIABLE, variable
-from halo_otel.config.sections import Llm
 from halo_otel.errors import Unwritable
 from halo_otel.llm.conversation import Question
 from halo_otel.llm.lines import Lines

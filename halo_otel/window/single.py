@@ -42,7 +42,7 @@ class SingleWindow:
         self._temporary = TemporaryDirectory(prefix="halo-otel-", dir=self._directory)
         self._con = duck.connect(
             Path(self._temporary.name),
-            memory_limit_bytes=self._config.memory_limit,
+            memory_limit_bytes=self._config.memory_bytes,
             threads=self._config.threads,
         )
         self._con.execute(f"ATTACH ':memory:' AS {_DATABASE}")

@@ -4,7 +4,7 @@ import errno
 import os
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from shutil import rmtree
@@ -31,14 +31,11 @@ from halo_otel.window.file import (
 from halo_otel.window.schema import Batch, LetGo, WindowInfo
 from halo_otel.window.view import Source, View
 
-# Ticks are seconds apart. An hour is time for NTP to set a clock right, and nothing against a retention.
-_LEAP_NS: Final = 3600 * NS_PER_S
-
 
 class WindowStore:
     """All windows below one directory.
 
-    One thread inserts, seals and expires; any thread may read. Times are Unix nanoseconds of arrival.
+    One thread inserts, seals and expires; any thread may read. Times are those of arrivals (`clock`).
     Windows never overlap, also after `window.length` was changed.
     """
 
@@ -48,6 +45,7 @@ class WindowStore:
         self._counters = counters
         self._length_ns = round(config.length) * NS_PER_S
         self.keep: Final = config.keep
+        self.limits: Final = config
         self.prices_file: Final = config.prices_file
         self.quarantine_bytes: Final = config.quarantine_bytes
         self._lock = RLock()
@@ -56,8 +54,6 @@ class WindowStore:
         self.set_aside: int = 0  # damaged files, by `open`
         self._resume_offset = 0
         self._passed_ns = 0
-        self._expired_ns: int | None = None  # when `expire` was called last
-        self._believed_ns = 0  # from when on the clock is believed again
         self._rewriting: duck.Connection | None = None
         self._rewritten: tuple[WindowFile, LetGo] | None = None
 
@@ -80,7 +76,7 @@ class WindowStore:
             ) from error
         self._con = duck.connect(
             self.directory,
-            memory_limit_bytes=self._config.memory_limit,
+            memory_limit_bytes=self._config.memory_bytes,
             threads=self._config.threads,
         )
         try:
@@ -94,12 +90,16 @@ class WindowStore:
         self._resume_offset = max((file.journal_offset for file in self._files), default=0)
 
     def close(self) -> None:
-        """Write everything into the files and let go of them."""
+        """Write everything into the files and let go of them.
+
+        A reader that was left behind keeps them until the process ends; what was committed stays.
+        """
         with self._lock:
             if self._rewriting is not None:
                 self._rewriting.interrupt()
             if self._con is not None:
-                self._con.close()
+                with suppress(duck.InUse):
+                    self._con.close()
             self._con = None
             self._files = []
             self._rewritten = None
@@ -183,18 +183,14 @@ class WindowStore:
     def expire(self, now_ns: int) -> list[WindowInfo]:
         """Delete sealed windows older than `window.retention`, then the oldest while all sealed ones
         together exceed `window.retention_bytes`. One that a view reads waits for the next call.
-
-        A clock that leaps forward while the service runs is not believed for an hour: nothing is
-        deleted for its age before it has stayed where it is for so long.
         """
         with self._lock:
-            by_age = self._is_believed(now_ns)
             retention_ns = round(self._config.retention * NS_PER_S)
             sealed = [(file, file.info) for file in self._files if file.sealed]
             bytes_ = sum(info.bytes_ for _, info in sealed)
             expired = []
             for file, info in sealed:
-                too_old = by_age and file.end_ns + retention_ns <= now_ns
+                too_old = file.end_ns + retention_ns <= now_ns
                 if not file.views and (too_old or bytes_ > self._config.retention_bytes):
                     file.delete(self._connection)
                     self._files.remove(file)
@@ -203,15 +199,6 @@ class WindowStore:
             if expired:
                 self._counters.add("halo.window.expired", len(expired))
             return expired
-
-    def _is_believed(self, now_ns: int) -> bool:
-        """Whether `now_ns` goes on from the times before it."""
-        before_ns, self._expired_ns = self._expired_ns, now_ns
-        if before_ns is not None and now_ns - before_ns > _LEAP_NS:
-            self._believed_ns = now_ns + _LEAP_NS
-        if before_ns is not None and now_ns < before_ns:
-            self._believed_ns = 0  # set right again, or wrong in the way that deletes nothing
-        return now_ns >= self._believed_ns
 
     def compact(self) -> bool:
         """Leave out of one window what is about no agent; False if there is nothing to do for now.

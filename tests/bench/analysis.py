@@ -25,6 +25,7 @@ from halo_otel.analysis.claims import folding
 from halo_otel.analysis.detectors import DETECTORS
 from halo_otel.analysis.usual import profile
 from halo_otel.config import sections
+from halo_otel.duck import Connection
 from halo_otel.service.loading import collect_cycles_rarely, load
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View
@@ -66,17 +67,17 @@ select printf('%032x', trace), printf('%016x', trace * 64 + 63), '', 'invoke_age
 from range($traces) as a (trace)
 """
 _INSERT = """
-insert into window_single.spans by name
+insert into {database}.spans by name
 select trace_id, span_id, parent_span_id, '' as trace_state, 0 as flags, name, 1 as kind, start_ns,
        start_ns + ns as end_ns, case when error_source is null then 0 else 2 end as status_code,
-       coalesce(error_message, '') as status_message, '{}' as attributes, '[]' as events, '[]' as links,
+       coalesce(error_message, '') as status_message, '{{}}' as attributes, '[]' as events, '[]' as links,
        0 as dropped_attributes_count, 0 as dropped_events_count, 0 as dropped_links_count,
        1 as resource_id, 1 as scope_id, start_ns + ns as arrival_ns,
        row_number() over () as "position", 'bench' as service, span_kind, 'gen_ai' as dialects,
        case when span_kind = 'agent' then 'worker' end as agent_name, tool_name, tool_arguments,
        length(tool_arguments) as tool_arguments_chars, tool_result,
        length(tool_result) as tool_result_chars, error_message, error_source, input_tokens,
-       case when span_kind = 'llm' then 'model-a' end as model_requested, '{}' as fact_sources
+       case when span_kind = 'llm' then 'model-a' end as model_requested, '{{}}' as fact_sources
 from made
 """
 
@@ -103,9 +104,12 @@ def main(spans: int, paths: list[Path], *, profiled: bool) -> None:
 
 
 def fill(window: SingleWindow, spans: int) -> None:
-    con = window._connection
+    fill_database(window._connection, "window_single", spans)
+
+
+def fill_database(con: Connection, database: str, spans: int) -> None:
     con.execute(_FILL, {"traces": spans // (3 * STEPS + 1), "steps": STEPS})
-    con.execute(_INSERT)
+    con.execute(_INSERT.format(database=database))
     con.execute("drop table made")
 
 

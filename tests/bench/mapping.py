@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from halo_otel.clock import SystemClock
-from halo_otel.config.sections import Llm
+from halo_otel.config.llm import Llm
 from halo_otel.llm.budget import Budget, MemoryAccount, Periods
 from halo_otel.llm.client import Model
 from halo_otel.llm.privacy import Sent

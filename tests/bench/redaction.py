@@ -35,9 +35,9 @@ def microseconds(spans: Sequence[Span], rules: Rules | None, count: Count) -> fl
     rounds = []
     for _ in range(ROUNDS):
         redact = None if rules is None else RecordRedactor(Redactor(b"k" * 32, rules, count))
-        builder = RowBuilder(redact=redact)
+        builder = RowBuilder()
         begun = time.process_time()
-        for position, span in enumerate(spans):
+        for position, span in enumerate(redact.spans(spans) if redact else spans):
             builder.add_span(span, 0, position)
         builder.batch()
         rounds.append((time.process_time() - begun) / len(spans) * 1e6)

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from typer.testing import CliRunner
 
 from halo_otel.cli.app import app
+from halo_otel.cli.receiver import Target
 from halo_otel.cli.replay import shift
 from halo_otel.cli.sending import (
     IN_FLIGHT,
@@ -45,7 +46,9 @@ def deliver(
 
     def run(endpoint: str, clock: ManualClock, **options: Any) -> Totals:
         async def deliver() -> Totals:
-            async with (over_grpc if request.param == "grpc" else over_http)(endpoint) as send:
+            async with (over_grpc if request.param == "grpc" else over_http)(
+                Target(address=endpoint)
+            ) as send:
                 delivery = Delivery(send, clock, lambda totals: None, troubles.append, **options)
                 return await delivery.run(iter(sent))
 
@@ -95,7 +98,7 @@ def test_every_retryable_code_is_retried(
     grpc_receiver.answers = [code] * 3
 
     async def deliver() -> Totals:
-        async with over_grpc(grpc_receiver.endpoint) as send:
+        async with over_grpc(Target(address=grpc_receiver.endpoint)) as send:
             delivery = Delivery(send, ManualClock(), lambda totals: None, lambda why: None)
             return await delivery.run(iter(sent))
 

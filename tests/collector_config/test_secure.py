@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from halo_otel.config.sections import OtlpExporter
 from halo_otel.emitter.client import Client, Delayed, Delivered
 from halo_otel.findings import SignalKind
+from halo_otel.selfobs import Counters
 from tests.certificates import Authority
 from tests.collector_config.conftest import Running
 from tests.collector_config.test_files import FOLDER, traces
@@ -116,7 +117,7 @@ async def test_findings_go_to_a_collector_that_asks_for_a_certificate(
         got: list[object] = []
         for settings in (tls, {"ca_file": tls["ca_file"]}):
             keys = {"endpoint": endpoint, "tls": {**settings, "insecure": False}}
-            async with Client(OtlpExporter.model_validate(keys)) as client:
+            async with Client(OtlpExporter.model_validate(keys), Counters()) as client:
                 got.append(await client.export(SignalKind.LOG, [FINDING]))
         return got
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from halo_otel.config.keys import KEYS, Key, duration
+from halo_otel.config.llm import Price
 from halo_otel.config.load import CONFIG_VARIABLE, SECRETS, load, load_from_environment
-from halo_otel.config.sections import Config, DetectorRule, Price
+from halo_otel.config.sections import Config, DetectorRule
 from halo_otel.errors import ConfigError
 
 PRICES = Path(__file__).parents[2] / "halo_otel" / "agentspan" / "prices.toml"
@@ -61,11 +62,13 @@ def another_value(key: Key) -> tuple[str, object]:
     if key.kind == "duration":
         return duration(default + 61), default + 61
     if key.kind == "size":
-        return str(default + 4096), default + 4096
+        other = 1 << 30 if default is None else default + 4096
+        return str(other), other
     if isinstance(default, bool):
         return str(not default).lower(), not default
-    if isinstance(default, int | float) or float in get_args(key.field.annotation):
-        return str((default or 0) + 1), (default or 0) + 1
+    if isinstance(default, int | float) or {int, float} & {*get_args(key.field.annotation)}:
+        other = 1000 if default is None and int in get_args(key.field.annotation) else 1
+        return str((default or 0) + other), (default or 0) + other
     if key.name.endswith("endpoint"):
         return "127.0.0.1:9", "127.0.0.1:9"
     if key.limits:

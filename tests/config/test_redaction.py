@@ -23,6 +23,8 @@ def test_lists_are_written_with_commas() -> None:
         ('{"badge": "(a"}', r"redaction\.custom\.badge: missing \)"),
         ('{"badge": "a*"}', r"redaction\.custom\.badge: matches the empty text"),
         ('{"badge": "(?=a)b"}', r"redaction\.custom\.badge: .*no look-around"),
+        ('{"badge": "."}', r"redaction\.custom\.badge: matches any text"),
+        ('{"badge": "x*"}', r"redaction\.custom\.badge: matches the empty text"),
         (r'{"badge": "(a)\\1"}', r"redaction\.custom\.badge: .*invalid escape"),
         ('{"badge": "(a{1000}){1000}"}', r"redaction\.custom\.badge: .*repetition"),
         ('{"badge": "' + "a" * 1001 + '"}', r"redaction\.custom\.badge: .*1000 characters"),
@@ -33,6 +35,11 @@ def test_lists_are_written_with_commas() -> None:
 def test_a_pattern_that_is_none_stops_the_start(patterns: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         load(None, {**HOME, "HALO_REDACTION_CUSTOM": patterns})
+
+
+def test_patterns_that_match_any_text_together_are_none_that_does() -> None:
+    patterns = '{"word": "[a-z]+", "number": "[0-9]+", "dash": "-"}'
+    assert len(load(None, {**HOME, "HALO_REDACTION_CUSTOM": patterns}).redaction.custom) == 3
 
 
 def test_a_kind_that_there_is_not_stops_the_start() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -94,11 +95,10 @@ def record(
     make_report: Callable[..., Report], registry: Registry, clock: ManualClock
 ) -> Callable[..., None]:
     """Tells the registry about findings, as an analysis run does."""
+    ends_ns = count(START_NS + 300 * NS_PER_S)
 
     def tell(*findings: Finding) -> None:
-        info = RunInfo(
-            start_ns=START_NS, end_ns=START_NS + 300 * NS_PER_S, trigger="window", duration_s=1.0
-        )
+        info = RunInfo(start_ns=START_NS, end_ns=next(ends_ns), trigger="window", duration_s=1.0)
         registry.record(make_report(*findings), info, clock.now_ns())
 
     return tell

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from halo_otel.receiver.web import prometheus_text
-from halo_otel.selfobs import GAUGES, HELP, Counters
+from halo_otel.receiver.exposition import prometheus_text
+from halo_otel.selfobs import GAUGES, HELP, HISTOGRAMS, Counters
 
 FILE = Path(__file__).parents[2] / "deploy" / "prometheus" / "halo-otel.rules.yaml"
 RULES: list[dict[str, Any]] = [
@@ -19,7 +19,8 @@ RULES: list[dict[str, Any]] = [
 def served() -> set[str]:
     counters = Counters()
     for name in HELP:
-        (counters.set if name in GAUGES else counters.add)(name, 1)
+        counted = counters.observe if name in HISTOGRAMS else counters.add
+        (counters.set if name in GAUGES else counted)(name, 1)
     return set(re.findall(r"^(halo_\w+)", prometheus_text(counters.snapshot()), re.M))
 
 
@@ -31,6 +32,8 @@ def test_a_rule_is_whole_and_about_what_is_served(rule: dict[str, Any]) -> None:
     expression = rule["expr"]
     assert expression.count("(") == expression.count(")")
     named = set(re.findall(r"\bhalo_\w+", expression))
+    for name in re.findall(r"{([a-z]+)(?:=~|!=|!~|=)", expression):
+        assert name in ("job", "reason")
     assert named or expression.startswith("up{")
     assert named <= served()
     told = " ".join(rule["annotations"].values())
@@ -38,4 +41,4 @@ def test_a_rule_is_whole_and_about_what_is_served(rule: dict[str, Any]) -> None:
 
 
 def test_names_are_their_own() -> None:
-    assert len({rule["alert"] for rule in RULES}) == len(RULES) > 10
+    assert len({rule["alert"] for rule in RULES}) == len(RULES) > 18

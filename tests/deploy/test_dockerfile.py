@@ -2,9 +2,11 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 from halo_otel.config.load import load
+from tests.test_locks import locked
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
@@ -45,9 +47,32 @@ def test_it_runs_as_a_numbered_user_that_is_not_root() -> None:
 
 
 def test_dependencies_come_from_the_lock_file_alone() -> None:
-    installs = [rest for word, rest in INSTRUCTIONS if word == "RUN" and "pip install" in rest]
-    assert all("--require-hashes -r requirements.lock" in i or "--no-deps" in i for i in installs)
-    assert len(installs) == 2
+    pips = [
+        rest
+        for word, rest in INSTRUCTIONS
+        if word == "RUN" and re.search(r"\bpip (--python \S+ )?(install|wheel) ", rest)
+    ]
+    backend, builds, runtime, local = pips
+    assert backend.endswith("--only-binary :all: --require-hashes -r wheel.lock")
+    assert "--no-deps --no-build-isolation" in builds, "else the build fetches what it likes"
+    assert runtime.endswith("--only-binary :all: --require-hashes -r requirements-image.lock")
+    assert "--no-deps /wheels/*.whl" in local
+
+
+def test_compiled_code_does_not_depend_on_times() -> None:
+    """Layers are copied with rounded times, and what is stale is compiled at every start."""
+    runs = [rest for word, rest in INSTRUCTIONS if word == "RUN" and "/opt/halo-otel" in rest]
+    assert all("--no-compile" in rest for rest in runs if " install " in rest)
+    assert "compileall -q --invalidation-mode unchecked-hash /opt/halo-otel" in runs[-1]
+
+
+def test_what_builds_the_wheel_is_what_pyproject_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = (ROOT / ".ci" / "supply" / "wheel.in").read_text(encoding="utf-8").splitlines()
+    assert sorted(asked) == sorted(project["build-system"]["requires"])
+    development = locked("requirements-dev.lock")
+    for name, pinned in locked(".ci/supply/wheel.lock").items():
+        assert pinned.split()[0] == development[name].split()[0], "run `make supply-lock`"
 
 
 def test_no_shell_stands_between_signals_and_the_service() -> None:

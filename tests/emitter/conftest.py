@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -274,9 +276,11 @@ RUN = RunInfo(
 @pytest.fixture
 def record(registry: Registry, clock: ManualClock) -> Callable[..., None]:
     """Records a run with these findings."""
+    ends_ns = count(RUN.end_ns)
 
     def record_run(*findings: Finding, judged: int = 36, registry: Registry = registry) -> None:
-        registry.record(build_report(*findings, judged=judged), RUN, clock.now_ns())
+        run = replace(RUN, end_ns=next(ends_ns))  # another than the one before
+        registry.record(build_report(*findings, judged=judged), run, clock.now_ns())
 
     return record_run
 

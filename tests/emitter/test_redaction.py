@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from halo_otel.clock import ManualClock
+from halo_otel.clock import ManualClock, SystemClock
 from halo_otel.config.sections import Config, OtlpExporter
 from halo_otel.emitter import Emitter, Metrics
 from halo_otel.findings import Registry
@@ -54,7 +54,13 @@ async def sent(
     """All that the Collector was sent, as text; also in the metrics."""
     config = OtlpExporter(endpoint=collector.endpoint, timeout=5)
     metrics = Metrics(
-        config, counters.snapshot, counters, interval_s=3600, replica="r", redact=redact
+        config,
+        counters.snapshot,
+        counters,
+        SystemClock(),
+        interval_s=3600,
+        replica="r",
+        redact=redact,
     )
     async with Emitter(registry, config, clock, counters, Random(7), redact) as emitter, metrics:
         await emitter.tick(clock.now_ns())

@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from halo_otel.clock import SystemClock
 from halo_otel.config.sections import OtlpExporter
 from halo_otel.emitter.client import Answer, Client, Delayed, Delivered
 from halo_otel.emitter.metrics import Metrics
@@ -62,7 +63,7 @@ async def sent(client: Client) -> Answer:
 
 
 async def test_both_sides_are_checked(secured: Secured, tmp_path: Path) -> None:
-    async with Client(secured.config()) as client:
+    async with Client(secured.config(), Counters()) as client:
         assert isinstance(await sent(client), Delivered)
     assert len(secured.collector.records()) == 1
     strangers = Authority(tmp_path, "strangers")
@@ -72,7 +73,7 @@ async def test_both_sides_are_checked(secured: Secured, tmp_path: Path) -> None:
         {"server_name_override": None},  # its certificate is not for localhost
         {"cert_file": None, "key_file": None},  # we do not say who we are
     ):
-        async with Client(secured.config(**wrong)) as client:
+        async with Client(secured.config(**wrong), Counters()) as client:
             answer = await sent(client)
         assert isinstance(answer, Delayed), wrong
         assert answer.why.startswith("UNAVAILABLE")
@@ -82,7 +83,7 @@ async def test_both_sides_are_checked(secured: Secured, tmp_path: Path) -> None:
 async def test_our_rotated_certificate_is_shown_at_the_next_connection(
     secured: Secured, tmp_path: Path
 ) -> None:
-    async with Client(secured.config()) as client:
+    async with Client(secured.config(), Counters()) as client:
         assert isinstance(await sent(client), Delivered)
         await secured.collector.stop()
         secured.clients = Authority(tmp_path, "next")
@@ -102,7 +103,9 @@ async def test_our_rotated_certificate_is_shown_at_the_next_connection(
 async def test_metrics_go_the_same_way(secured: Secured, tmp_path: Path) -> None:
     counters = Counters()
     readings = [Reading("halo.analysis.runs", (), 3)]
-    metrics = Metrics(secured.config(), lambda: readings, counters, interval_s=3600, replica="one")
+    metrics = Metrics(
+        secured.config(), lambda: readings, counters, SystemClock(), interval_s=3600, replica="one"
+    )
     async with metrics:
         await metrics.flush()
         assert len(secured.collector.requests["metrics"]) == 1
@@ -114,3 +117,30 @@ async def test_metrics_go_the_same_way(secured: Secured, tmp_path: Path) -> None
         await metrics.flush()
         assert len(secured.collector.requests["metrics"]) == 2
     assert counters.value("halo.emitter.failed_attempts", kind="metric") == 1
+
+
+async def test_a_rotated_token_goes_with_the_next_request(
+    collector: Collector, tmp_path: Path
+) -> None:
+    file = tmp_path / "headers.yaml"
+    file.write_text("Authorization: Bearer one", encoding="ascii")
+    config = OtlpExporter(endpoint=collector.endpoint, headers_file=file)
+    counters = Counters()
+    readings = [Reading("halo.analysis.runs", (), 3)]
+    metrics = Metrics(
+        config, lambda: readings, counters, SystemClock(), interval_s=3600, replica="one"
+    )
+    async with Client(config, counters) as client, metrics:
+        for text, token in (
+            ("Authorization: Bearer one", "one"),
+            ("Authorization: Bearer two", "two"),
+            ("Authorization: [half a file", "two"),
+            ("Authorization: Bearer three", "three"),
+        ):
+            file.write_text(text, encoding="ascii")
+            assert isinstance(await sent(client), Delivered)
+            assert collector.metadata["authorization"] == f"Bearer {token}"
+            collector.metadata.clear()
+            await metrics.flush()
+            assert collector.metadata["authorization"] == f"Bearer {token}"
+    assert counters.value("halo.emitter.failed_reloads") == 2  # each of them reads it

@@ -1,12 +1,15 @@
 """Durable files that are not what was written: named, set aside or refused, the others used."""
 
+import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from halo_otel.config import sections
-from halo_otel.errors import StateDamaged
+from halo_otel.errors import StateDamaged, Unwritable
 from halo_otel.findings import Registry
 from halo_otel.selfobs import Counters
 from halo_otel.window.store import WindowStore
@@ -80,6 +83,64 @@ def test_a_sealed_window_that_is_damaged_is_set_aside_and_the_others_are_used(
     store.close()
 
 
+# Damages one window in the named ways, one after the other, and says what the rows are then.
+READ = """
+import json, sys
+from pathlib import Path
+from random import Random
+from halo_otel.config import sections
+from halo_otel.errors import StateDamaged
+from halo_otel.selfobs import Counters
+from halo_otel.window.store import WindowStore
+
+def read(directory):
+    store = WindowStore(directory, sections.Window(), Counters())
+    store.open()
+    try:
+        with store.view(0) as view:
+            relations = "raw_spans", "log_records", "resources", "scopes", "texts"
+            queries = [f"SELECT count(*), bit_xor(hash(t)) FROM {name} t" for name in relations]
+            return [view.con.execute(query).fetchone() for query in queries]
+    except StateDamaged:
+        return "damaged"
+    finally:
+        store.close()
+
+path, count = Path(sys.argv[1]), int(sys.argv[2])
+whole = path.read_bytes()
+print(json.dumps(read(path.parent)))
+for seed in range(count):
+    random = Random(seed)
+    at = random.randrange(len(whole))
+    size = random.choice([1, 1, 100, 4096])
+    path.write_bytes(whole[:at] + random.randbytes(size) + whole[at + size :])
+    print(json.dumps(read(path.parent)), flush=True)
+"""
+DAMAGES = 40
+
+
+def test_damage_is_noticed_wherever_it_is_and_ends_no_process(tmp_path: Path) -> None:
+    sealed_windows(tmp_path / "all", Counters()).close()
+    path = tmp_path / "one" / "20261121T120500Z.duckdb"
+    path.parent.mkdir()
+    (tmp_path / "all" / path.name).rename(path)
+    result = subprocess.run(
+        [sys.executable, "-c", READ, str(path), str(DAMAGES)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    rows, *damaged = map(json.loads, result.stdout.splitlines())
+    nothing = [[0, None]] * len(rows)
+    assert rows[0][0] == 6000
+    assert len(damaged) == DAMAGES
+    # Some bytes mean nothing.
+    assert all(one in (rows, nothing, "damaged") for one in damaged)
+    assert nothing in damaged
+    assert "damaged" in damaged
+
+
 def test_a_write_ahead_log_without_its_file_never_reaches_another_window(tmp_path: Path) -> None:
     leftover = tmp_path / "20261121T120000Z.duckdb.wal"
     leftover.write_bytes(b"\xff" * 5000)
@@ -102,6 +163,23 @@ def test_a_registry_that_is_damaged_stops_the_start_with_the_cure(
     path.write_bytes(content)
     with pytest.raises(StateDamaged, match=r"registry\.sqlite cannot be read .* move it away"):
         Registry(f"sqlite:///{path}", None, Counters()).open()
+
+
+def test_a_damaged_registry_is_set_aside_once_if_that_is_wanted(tmp_path: Path) -> None:
+    path, counters = tmp_path / "registry.sqlite", Counters()
+    settings = sections.Registry(on_damage="set_aside")
+    for damage in (b"garbage" * 2000, b"again"):
+        path.write_bytes(damage)
+        registry = Registry(f"sqlite:///{path}", None, counters, settings=settings)
+        if damage == b"again":
+            with pytest.raises(Unwritable, match=r"registry\.sqlite\.damaged exists"):
+                registry.open()
+            break
+        registry.open()
+        assert registry.findings() == []
+        registry.close()
+    assert path.with_name("registry.sqlite.damaged").read_bytes() == b"garbage" * 2000
+    assert counters.value("halo.findings.damaged") == 1
 
 
 def test_a_registry_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import threading
+from functools import partial
 
+from halo_otel.ingest.trial import FILE_NAME
 from tests.faults.conftest import all_ingested, engine_of, readiness, request, send, stored
 from tests.path.conftest import Service, eventually
 
@@ -26,6 +29,31 @@ def test_a_killed_engine_is_started_again_and_nothing_is_lost_or_doubled(service
         wait_for_restarts(service, kill + 1)
         all_ingested(service)
     assert stored(service) == list(range(300))
+
+
+def test_kills_from_outside_blame_no_request(service: Service) -> None:
+    service.start()
+    large = request(0, 40_000)  # it takes long enough to be met in the midst of it
+    sender = threading.Thread(target=send, args=(service, large))
+    sender.start()
+    noted_ns = 0
+    for kill in range(2):
+        noted_ns = eventually("it is under way", partial(_under_way, service, noted_ns))
+        os.kill(engine_of(service), signal.SIGKILL)
+        wait_for_restarts(service, kill + 1)
+    sender.join()
+    all_ingested(service)
+    assert not (service.storage / "windows" / "quarantine").exists()
+    assert stored(service) == list(range(40_000))
+
+
+def _under_way(service: Service, after_ns: int) -> int | None:
+    """When the engine noted that it is at a request (see `ingest.trial`), if that is after `after_ns`."""
+    path = service.storage / "windows" / FILE_NAME
+    if not path.exists() or not any(path.read_bytes()[8:16]):
+        return None
+    noted_ns = path.stat().st_mtime_ns
+    return noted_ns if noted_ns > after_ns else None
 
 
 def test_who_asks_is_told_that_the_engine_died(service: Service) -> None:

@@ -33,6 +33,7 @@ def address_space_bytes(pid: int) -> int:
 
 def test_a_request_that_takes_all_memory_is_set_aside_after_two_deaths(service: Service) -> None:
     service.environ["HALO_WINDOW_THREADS"] = "1"
+    service.environ["HALO_RECEIVERS_OTLP_MAX_ITEMS_PER_REQUEST"] = "1000000"
     service.start()
     send(service, request(0, 10))
     all_ingested(service)
@@ -53,7 +54,7 @@ def test_a_request_that_takes_all_memory_is_set_aside_after_two_deaths(service: 
     assert stored(service) == list(range(20))
 
 
-@pytest.mark.parametrize(("successor", "alone_after", "deaths"), [(True, 1, 2), (False, 3, 5)])
+@pytest.mark.parametrize(("successor", "alone_after", "deaths"), [(True, 1, 2), (False, 5, 10)])
 def test_who_was_alone_under_way_at_each_death_is_guilty(
     tmp_path: Path, successor: bool, alone_after: int, deaths: int
 ) -> None:

@@ -153,6 +153,8 @@ def postgres() -> Iterator[str]:
             )
 
         call("initdb", "--auth=trust", "--username=halo", "--no-sync", "--encoding=UTF8")
+        admits = Path(directory, "data", "pg_hba.conf")  # the first line that fits counts
+        admits.write_bytes(b"local all secretive scram-sha-256\n" + admits.read_bytes())
         options = f"-c listen_addresses= -c unix_socket_directories={directory} -c fsync=off"
         call("pg_ctl", "-w", "-s", "-l", f"{directory}/log", "-o", options, "start")
         try:
@@ -162,20 +164,30 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database of either kind."""
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives URLs of empty databases, all of either kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state' / 'registry.sqlite'}"
+        return lambda: f"sqlite:///{tmp_path / uuid4().hex / 'registry.sqlite'}"
     url: str = request.getfixturevalue("postgres")
-    name = f"halo_{uuid4().hex}"
-    server = sa.create_engine(
-        url.format(name="postgres").replace("postgresql:", "postgresql+psycopg:"),
-        isolation_level="AUTOCOMMIT",
-    )
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    server.dispose()
-    return url.format(name=name)
+
+    def create() -> str:
+        name = f"halo_{uuid4().hex}"
+        server = sa.create_engine(
+            url.format(name="postgres").replace("postgresql:", "postgresql+psycopg:"),
+            isolation_level="AUTOCOMMIT",
+        )
+        with server.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        server.dispose()
+        return url.format(name=name)
+
+    return create
+
+
+@pytest.fixture
+def database_url(new_database_url: Callable[[], str]) -> str:
+    """URL of an empty database of either kind."""
+    return new_database_url()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from halo_otel.clock import NS_PER_S
-from halo_otel.config.sections import DailySpending, HourlySpending
+from halo_otel.config.llm import DailySpending, HourlySpending
 from halo_otel.errors import BudgetExhausted
 from halo_otel.findings import Registry
 from halo_otel.findings.account import RegistryAccount

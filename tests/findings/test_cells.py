@@ -56,13 +56,14 @@ def test_a_rate_that_rises_is_told_once_and_falls_silent(
         report = build.report(finding)
         registry.record(report, build.run(), build.start_ns)
         name = finding.fingerprint
-        for trend, status in (
+        headings = (
             (Trend.UP, Status.ESCALATING),
             (Trend.UP, Status.ESCALATING),
             (Trend.STEADY, Status.ONGOING),
             (Trend.DOWN, Status.IMPROVING),
-        ):
-            registry.record(report, build.run(), build.start_ns + 1, trends={name: trend})
+        )
+        for number, (trend, status) in enumerate(headings, start=1):
+            registry.record(report, build.run(), build.start_ns + number, trends={name: trend})
             assert registry.finding(name).status is status
         steps = [step.after for step in registry.transitions()]
         assert steps == [Status.NEW, Status.ESCALATING, Status.ONGOING, Status.IMPROVING]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -18,9 +19,13 @@ def listed(registry: Registry) -> Finding:
     return found
 
 
+RUNS = count()
+
+
 def think(registry: Registry, *findings: Finding, **more: object) -> None:
     values: dict[str, object] = {"dropped_max": 10, **more}
-    registry.record_model(Build.report(*findings), Build.run(trigger="model"), NOW_NS, **values)  # type: ignore[arg-type]
+    run = Build.run(next(RUNS), trigger="model")
+    registry.record_model(Build.report(*findings), run, NOW_NS, **values)  # type: ignore[arg-type]
 
 
 def test_an_explanation_stays_until_another_or_the_end(registry: Registry) -> None:

@@ -4,17 +4,23 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from halo_otel.clock import NS_PER_S
+from halo_otel.config import sections
+from halo_otel.config.sections import Emit
 from halo_otel.errors import NotFound
-from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, SignalKind, recording
-from halo_otel.findings import history as history_module
+from halo_otel.findings import UNRESOLVED, Baseline, Query, Registry, SignalKind
+from halo_otel.findings import told as told_module
+from halo_otel.findings.store import Store
+from halo_otel.findings.tables import METADATA
 from halo_otel.model.finding import Finding, Impact, Role, Severity, Status, Subject
 from halo_otel.selfobs import Counters
 
@@ -112,8 +118,8 @@ def test_any_sequence_of_runs_is_one_consistent_history(
     open_registry: Callable[..., Registry], build: Any, happenings: list[tuple[int, int, int]]
 ) -> None:
     """Each run: traces `first .. first + count` affected, and a number of exposed traces."""
-    registry = open_registry()
     name = f"loop{id(happenings)}{hash(tuple(happenings))}"
+    registry = open_registry(replica=name)  # its runs are no others
     key = build.finding(name).fingerprint
     seen: set[str] = set()
     sightings = 0
@@ -320,9 +326,7 @@ def test_what_the_telemetry_lacks_is_told_once(
     assert [r["body"]["stringValue"].split("]")[0] for r in emitted(registry)] == ["[new"]
 
 
-def test_history_is_forgotten_after_its_time(
-    registry: Registry, build: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_history_is_forgotten_after_its_time(registry: Registry, build: Any) -> None:
     muted = build.finding("muted")
     registry.record(build.report(build.finding(), muted), build.run(), T0)
     registry.mute(muted.fingerprint, None, "", T0)
@@ -337,11 +341,68 @@ def test_history_is_forgotten_after_its_time(
     (step,) = registry.record(build.report(build.finding()), build.run(2), T0 + 3 * month)
     assert (step.before, step.after) == (None, Status.NEW)
     assert step.seq == 4
-    monkeypatch.setattr(history_module, "FINDINGS_MAX", 3)
-    many = [build.finding(f"d{number}") for number in range(3)]
-    registry.record(build.report(*many), build.run(3), T0 + 3 * month + 1)
-    assert len(registry.findings()) == 3
-    assert registry.findings(Query(service="booking", limit=3))
+
+
+def test_a_year_of_ever_new_findings_is_bounded(
+    database_url: str, counters: Counters, build: Any
+) -> None:
+    most, day = 20, 24 * HOUR
+    settings = sections.Registry(max_findings=most, history=7 * 86_400)
+    registry = Registry(database_url, Emit(max_outbox=100), counters, settings=settings)
+    store = Store(database_url)
+    with closing(registry), closing(store):
+        registry.open()
+        store.open()
+        for_good = build.finding("for good")
+        registry.record(build.report(for_good), build.run(), T0)
+        registry.mute(for_good.fingerprint, None, "", T0)
+        sizes = []
+        for number in range(1, 74):
+            at_ns = T0 + number * 5 * day
+            names = range(30 * number, 30 * number + 30)
+            found = [build.finding(f"d{name}", range(name, name + 20)) for name in names]
+            registry.record(build.report(*found), build.run(number), at_ns)
+            registry.record_baselines(
+                [
+                    Baseline(window_start_ns=at_ns, service=f"s{n}", traces=1, spans=1, errors=0)
+                    for n in names
+                ]
+            )
+            with store.reading() as connection:
+                sizes.append(
+                    {
+                        table.name: connection.execute(
+                            sa.select(sa.func.count()).select_from(table)
+                        ).scalar_one()
+                        for table in METADATA.sorted_tables
+                    }
+                )
+        assert for_good.fingerprint in {one.fingerprint for one in registry.findings()}
+    for size in sizes[5:]:
+        assert size == sizes[5]
+    assert sizes[-1]["findings"] == most
+    assert sizes[-1]["transitions"] == 2 * 30  # of a week
+    assert sizes[-1]["outbox"] == 100
+
+
+def test_more_steps_and_runs_than_fit_are_forgotten_before_their_time(
+    database_url: str, counters: Counters, build: Any
+) -> None:
+    settings = sections.Registry(max_findings=1)
+    with closing(Registry(database_url, None, counters, settings=settings)) as registry:
+        registry.open()
+        for number in range(40):
+            found = [build.finding()] if number == 0 else []
+            registry.record(build.report(*found), build.run(number), T0 + number)
+            key = build.finding().fingerprint
+            (registry.mute if number % 2 else registry.unmute)(key, *_by_hand(number))
+        registry.record(build.report(), build.run(99), T0 + 99)
+        assert [step.seq for step in registry.transitions()] == list(range(31, 41))
+        assert [run.run_id for run in registry.runs()] == list(range(41, 31, -1))
+
+
+def _by_hand(number: int) -> tuple[Any, ...]:
+    return (None, "", T0 + number) if number % 2 else (T0 + number,)
 
 
 def test_baselines_are_replaced_per_replica_and_summed(
@@ -403,7 +464,7 @@ def test_names_no_database_likes(registry: Registry, build: Any) -> None:
 def test_remembered_evidence_is_bounded(
     registry: Registry, build: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "EVIDENCE_MAX", 6)
+    monkeypatch.setattr(told_module, "EVIDENCE_MAX", 6)
     for number in range(4):
         finding = build.finding(traces=range(3 * number, 3 * number + 3))
         registry.record(build.report(finding), build.run(number), T0 + number)

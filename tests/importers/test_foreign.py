@@ -85,6 +85,12 @@ def test_a_trace_of_halo(spans_of: Spans) -> None:
     assert (tool.resource.attributes["service.name"], tool.scope.version) == ("halo-demo", "1.4.1")
 
 
+def test_a_span_that_names_no_trace_belongs_to_the_one_it_stands_in(spans_of: Spans) -> None:
+    trace = copy.deepcopy(exports.HALO_TRACE)
+    del trace["spans"][0]["traceId"]
+    assert spans_of(lines(trace)) == spans_of(lines(exports.HALO_TRACE))
+
+
 LANGFUSE_FILES: dict[str, Callable[[], bytes]] = {
     "lines": lambda: lines(*exports.LANGFUSE_V2),
     "array": lambda: json.dumps(exports.LANGFUSE_V2).encode(),

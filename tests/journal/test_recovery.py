@@ -269,6 +269,17 @@ def test_skip_sets_exactly_the_damaged_frame_aside(small: Disk, number: int, par
     assert small.counters.value(SKIPPED) == frame.end_offset - frame.offset
 
 
+def test_a_reader_that_stopped_between_two_damaged_frames_goes_on_behind_them(disk: Disk) -> None:
+    """What is set aside is then one range, and where the reader stopped is in the midst of it."""
+    ends = disk.write([b"alpha"], [b"beta"], [b"gamma"], [b"delta"], checkpoint=None)
+    with disk.segments()[0].open("r+b") as file:
+        for end in ends[:2]:
+            file.seek(end)
+            file.write(b"\x01" * 4)
+    durable = disk.recover("skip")
+    assert [frame.payload for frame in disk.frames(durable, ends[1])] == [b"delta"]
+
+
 def test_skip_keeps_the_damaged_bytes_for_a_look(disk: Disk) -> None:
     disk.write([b"before"], [b"interesting" * 10], [b"behind"])
     segment = disk.segments()[0]

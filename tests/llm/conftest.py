@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from halo_otel.clock import ManualClock
-from halo_otel.config.sections import Llm, Price
+from halo_otel.config.llm import Llm, Price
 from halo_otel.llm.budget import Budget, MemoryAccount, Periods
 from halo_otel.llm.client import Model
 from halo_otel.llm.conversation import Answer, Message, Question, Schema, Tool

@@ -18,7 +18,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from halo_otel.clock import SystemClock
-from halo_otel.config.sections import Llm
+from halo_otel.config.llm import Llm
 from halo_otel.config.transport import HttpListener
 from halo_otel.receiver.asgi import AsgiServer
 from halo_otel.receiver.door import Door

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo_otel.clock import NS_PER_S, ManualClock
-from halo_otel.config.sections import Llm
+from halo_otel.config.llm import Llm
 from halo_otel.errors import BudgetExhausted
 from halo_otel.llm.budget import NANO, Amount, Budget, Limits, MemoryAccount, Periods
 

@@ -2,6 +2,7 @@
 
 import json
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,28 @@ async def test_where_it_is_asked(start: Start, monkeypatch: pytest.MonkeyPatch) 
         [asked] = server.requests
     assert asked.path == "/v1/deployments/d/chat/completions?api-version=1"
     assert "authorization" not in asked.headers
+
+
+async def test_a_rotated_key_goes_with_the_next_request(start: Start, tmp_path: Path) -> None:
+    key, headers = tmp_path / "key", tmp_path / "headers.yaml"
+    headers.write_text("X-Team: a", encoding="ascii")
+    files = {"api_key_file": key, "headers_file": headers}
+    async with start(*[says("ok")] * 3, api_key="old", **files) as tier:
+        for text in ("one", "two\n", "no\x00key"):
+            key.write_text(text, encoding="ascii")
+            await tier.ask()
+            headers.write_text("X-Team: b", encoding="ascii")
+        asked = tier.server.requests
+    told = [(one.headers["authorization"], one.headers["x-team"]) for one in asked]
+    assert told == [("Bearer one", "a"), ("Bearer two", "b"), ("Bearer two", "b")]
+    assert tier.counters.value("halo.llm.failed_reloads") == 1
+
+
+async def test_a_header_of_their_own_stands_for_the_key(start: Start) -> None:
+    async with start(says("ok"), api_key="k-1", headers={"authorization": "Basic x"}) as tier:
+        await tier.ask()
+        [asked] = tier.server.requests
+    assert asked.headers["authorization"] == "Basic x"
 
 
 async def test_roles_have_models(start: Start) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from halo_otel.config.sections import Llm
+from halo_otel.config.llm import Llm
 from halo_otel.errors import ConfigError
 from halo_otel.llm.transport import _client
 

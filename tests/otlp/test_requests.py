@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from halo_otel.errors import BadRequest
 from halo_otel.otlp import jsonlines
+from halo_otel.otlp.anyvalue import TOO_DEEP
 from halo_otel.otlp.decode import TIME_NS_MAX, decode_logs, decode_traces
 from halo_otel.otlp.jsonlines import log_records_from_tree, spans_from_json_line, spans_from_tree
 from halo_otel.otlp.jsonrequest import DEPTH_MAX, request_from_json
@@ -291,19 +292,24 @@ def nested_value(levels: int) -> dict[str, Any]:
 
 
 def test_what_json_accepts_protobuf_can_read_back() -> None:
-    """At every depth around the limit: refused, or readable once it is journaled as binary."""
-    accepted = 0
+    """At every depth around the limit: as it is, or cut where it is too deep; never refused."""
+    cuts: list[int] = []
     for levels in range(DEPTH_MAX // 2 - 10, DEPTH_MAX // 2 + 10):
         tree = span_with(attributes=[{"key": "k", "value": nested_value(levels)}])
-        try:
-            request = request_from_json(json.dumps(tree).encode(), "traces")
-        except BadRequest:
-            with pytest.raises(BadRequest):
-                spans_from_tree(tree)
-            continue
-        accepted += 1
-        assert list(decode_traces(request.SerializeToString())) == spans_from_tree(tree)
-    assert 0 < accepted < 20
+        before = len(cuts)
+        request = request_from_json(json.dumps(tree).encode(), "traces", cuts.append)
+        spans = list(decode_traces(request.SerializeToString()))
+        assert (TOO_DEEP in str(spans)) == (len(cuts) > before)
+        assert spans == spans_from_tree(tree)
+    assert set(cuts) == {1}
+    assert 0 < len(cuts) < 20
+
+
+def test_what_is_too_deep_outside_of_values_is_refused_or_ignored() -> None:
+    body = f'{{"resourceSpans":[],"unknown":{"[" * 2000}{"]" * 2000}}}'.encode()
+    assert not request_from_json(body, "traces").SerializeToString()
+    with pytest.raises(BadRequest, match="not JSON"):
+        request_from_json(b'{"a":' + b"[" * 2000 + b"]" * 1999 + b"}", "traces")
 
 
 def test_metrics_with_exemplars_are_read() -> None:
@@ -366,3 +372,11 @@ def test_collector_shape_takes_the_fast_way() -> None:
         status={"code": 2, "message": "m"},
     )
     assert jsonlines._spans(tree) == spans_from_tree(tree)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("end", [b"", b"\\"])
+def test_a_text_that_does_not_end_is_refused_in_the_time_of_its_length(end: bytes) -> None:
+    """To look for its end from each quote in it would take hours."""
+    with pytest.raises(BadRequest):
+        loads(b'["' + b'\\"' * 1_000_000 + end)

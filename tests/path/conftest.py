@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 60.0
+WAIT_S = 120.0
 T = TypeVar("T")
 
 

@@ -158,7 +158,15 @@ def _check_metrics(collector: Collector) -> None:
     eventually(
         "our metrics arrive",
         lambda: (
-            {"halo.findings.open", "halo.ingest.spans", "halo.receiver.accepted_spans"} <= names()
+            {
+                "halo.findings.open",
+                "halo.ingest.spans",
+                "halo.receiver.accepted_spans",
+                "halo.receiver.request_duration_seconds",
+                "halo.analysis.run_duration_seconds",
+                "halo.process.cpu_seconds",
+            }
+            <= names()
         ),
     )
 

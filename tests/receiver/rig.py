@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from halo_otel.clock import Clock, ManualClock
 from halo_otel.config import sections
+from halo_otel.config.limiter import MemoryLimiter
 from halo_otel.journal import Frame, Journal, JournalReader
 from halo_otel.receiver.grpc_server import GrpcServer
 from halo_otel.receiver.http_server import HttpServer
 from halo_otel.receiver.intake import Intake
+from halo_otel.receiver.memory import Memory
 from halo_otel.selfobs import Counters
 from tests.certificates import Issued
 
@@ -42,6 +44,7 @@ class Rig:
     http_server: HttpServer
     channel: grpc.aio.Channel
     client: httpx.AsyncClient
+    memory: Memory
 
     async def export(self, signal: str, payload: bytes, **options: Any) -> bytes:
         """The raw answer of the gRPC method; raises AioRpcError."""
@@ -72,7 +75,13 @@ class Rig:
             return reader.read(self.journal.durable_offset, 1 << 40)
 
     def count(self, name: str, transport: str = "grpc") -> float:
-        return self.counters.value(f"halo.receiver.{name}", transport=transport)
+        """The sum over all reasons."""
+        return sum(
+            reading.value
+            for reading in self.counters.snapshot()
+            if reading.name == f"halo.receiver.{name}"
+            and ("transport", transport) in reading.attributes
+        )
 
 
 @asynccontextmanager
@@ -87,11 +96,12 @@ async def running(
     grpc_keys: dict[str, Any] | None = None,
     http_keys: dict[str, Any] | None = None,
     trusted: "Trusted | None" = None,
+    used_bytes: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[Rig]:
     """A receiver on free ports.
 
     `otlp`, `grpc_keys` and `http_keys` override keys of `receivers.otlp` and of its two protocols;
-    with `trusted` the clients speak TLS.
+    with `trusted` the clients speak TLS. `used_bytes` is the memory in use, of 1 GiB.
     """
     protocols = {
         "grpc": {"endpoint": "localhost:0", **(grpc_keys or {})},
@@ -102,8 +112,10 @@ async def running(
     journal = Journal(
         directory, sections.Journal(max_bytes=journal_max_bytes), ManualClock(), counters
     )
-    intake = Intake(journal, config, counters)
     clock = clock or Ticking()
+    limiter = MemoryLimiter(limit_mib=1024, check_interval=1e-9)
+    memory = Memory(limiter, counters, ManualClock(), used_bytes)
+    intake = Intake(journal, config, counters, memory)
     grpc_server = GrpcServer(
         config.protocols.grpc, intake, counters, clock, handlers=handlers, services=services
     )
@@ -130,6 +142,7 @@ async def running(
                 http_server=http_server,
                 channel=channel,
                 client=client,
+                memory=memory,
             )
 
 

@@ -269,6 +269,9 @@ async def test_a_full_journal_is_unavailable_until_it_is_checkpointed(tmp_path: 
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert retry_delay_s(error) == 2
         assert len(rig.frames()) == taken > 0
+        assert rig.count("refused_spans") == 50
+        assert rig.count("accepted_spans") == 50 * taken
+        assert rig.count("request_duration_seconds.count") == taken
         rig.journal.checkpoint(rig.journal.durable_offset)
         assert await rig.export("traces", payload) == b""
 

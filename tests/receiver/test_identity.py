@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,24 @@ def test_a_key_that_all_may_read_is_warned_of(
     Identity(ServerTls.model_validate(tls(served)), "some.tls").read()
     [record] = caplog.records
     assert "some.tls.key_file" in record.getMessage()
+
+
+async def test_when_a_certificate_expires_is_told_and_again_after_a_rotation(
+    tmp_path: Path, authority: Authority, served: Issued
+) -> None:
+    clock = Ticking()
+    keys = both(served)
+    async with running(tmp_path / "journal", clock=clock, **keys) as rig:
+        for days in (1, 30):
+            authority.issue(f"for-{days}", days=days).copy_to(served.cert, served.key)
+            expires_s = ends_s(served)
+            await clock.tick(60)
+            for transport in ("grpc", "http"):
+                assert rig.count("certificate_expiry_seconds", transport) == expires_s
+    assert rig.count("failed_reloads") == 0
+
+
+def ends_s(issued: Issued) -> int:
+    command = ["openssl", "x509", "-noout", "-enddate", "-in", str(issued.cert)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return ssl.cert_time_to_seconds(told.strip().removeprefix("notAfter="))

@@ -4,7 +4,8 @@ import httpx
 
 from halo_otel.clock import ManualClock
 from halo_otel.config import sections
-from halo_otel.receiver.web import WebServer, prometheus_text
+from halo_otel.receiver.exposition import prometheus_text
+from halo_otel.receiver.web import WebServer
 from halo_otel.selfobs import Counters, Reading
 
 
@@ -30,6 +31,10 @@ async def test_probes_and_metrics() -> None:
         answer = await client.get(f"{url}/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert 'halo_receiver_accepted_spans_total{transport="grpc"} 7' in answer.text
+        accept = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5"
+        answer = await client.get(f"{url}/metrics", headers={"accept": accept})
+        assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1")
+        assert answer.text.endswith("\n# EOF\n")
         assert (await client.post(f"{url}/metrics")).status_code == 405
         assert (await client.get(f"{url}/")).status_code == 404
     await server.__aexit__(None, None, None)

@@ -214,3 +214,43 @@ def hostile() -> Callable[[int], list[str]]:
         return [(piece * chars)[:chars] for piece in pieces]
 
     return texts
+
+
+RECORDS = st.lists(
+    st.dictionaries(
+        st.sampled_from(["a", "card_number", "db.password", "hidden", "ann@shop.test"]),
+        MIXED | st.integers(0, 10**17) | st.lists(MIXED, max_size=2),
+        max_size=3,
+    ),
+    max_size=12,
+)
+
+
+@given(RECORDS, st.booleans())
+def test_many_records_together_are_as_each_by_itself(
+    records: list[dict[str, AnyValue]], many: bool
+) -> None:
+    """Also what is counted; `many` so that RE2 is asked, not each part."""
+    text = "so much that nothing of all this is sensitive, " * 400
+    more: list[dict[str, AnyValue]] = [{"a": text}] if many else []
+    records = [*records, *more]
+    lists, custom = Lists(denied=("hidden",)), {"word": "EMP-[0-9]+"}
+    apart, together = Counter[str](), Counter[str]()
+    one = redactor(counted=apart, lists=lists, custom=custom)
+    other = redactor(counted=together, lists=lists, custom=custom)
+    assert list(other.each(lambda r: dict(other.attributes(r)), records)) == [
+        one.attributes(r) for r in records
+    ]
+    assert together == apart
+    assert list(other.each(lambda r: dict(other.attributes(r)), records)) == [
+        one.attributes(r) for r in records
+    ]
+
+
+def test_a_private_key_goes_as_a_whole() -> None:
+    lines = "\n".join(f"MIIEvQIBADAN{number:04}Bgkqhkiwhatever9Lk2m" * 2 for number in range(24))
+    key = "-----BEGIN " + f"RSA PRIVATE KEY-----\n{lines}\nQ9==\n-----END RSA PRIVATE KEY-----"
+    for text in (key, json.dumps({"key": key})):
+        left = PLAIN.text(text)
+        assert "whatever" not in left
+        assert "Q9==" not in left

@@ -53,8 +53,8 @@ def evidence(report: Report) -> dict[str, list[str]]:
 
 
 def report_on(spans: list[Span], redact: RecordRedactor | None) -> Report:
-    builder = RowBuilder(redact=redact)
-    for position, span in enumerate(spans):
+    builder = RowBuilder()
+    for position, span in enumerate(redact.spans(spans) if redact else spans):
         builder.add_span(span, span.end_ns, position)
     until_ns = max(span.end_ns for span in spans) + 1
     with SingleWindow(None) as stored:

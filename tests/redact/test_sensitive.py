@@ -1,5 +1,6 @@
 """What is sensitive in a text: issuers' forms, checksums, and what only looks so."""
 
+import json
 import random
 import string
 
@@ -9,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halo_otel.redact import credentials, personal, squeezed
+from halo_otel.redact.mask import Rules
+from tests.redact import labelled, unseen
+from tests.redact.labelled import Labelled
+from tests.redact.test_labelled import KINDS
 
 ALNUM = string.ascii_letters + string.digits
 
@@ -159,6 +164,18 @@ def test_the_prefilter_sees_all_that_is_found(text: str) -> None:
                 "select regexp_matches(?, ?)", [text.replace("\x00", ""), part.PREFILTER]
             ).fetchone()
             assert found == (True,)
+
+
+@pytest.mark.parametrize(
+    "texts", [labelled.all_texts(), unseen.all_texts()], ids=["labelled", "unseen"]
+)
+def test_each_part_is_asked_about_what_it_would_find(texts: tuple[Labelled, ...]) -> None:
+    """What RE2 lets pass has nothing that a part would find, in text and within JSON."""
+    rules = Rules(KINDS)
+    every = {text for plain, _ in texts for text in (plain, json.dumps(plain))}
+    suspects = rules.suspects([*every, "so long that RE2 is asked " * 1000])
+    for text in every:
+        assert rules.find(text, suspects.get(text, [])) == rules.find(text), text
 
 
 @given(st.text(alphabet="4539 1488-0343\n6467ABCDE-sk_live_=:/@.", max_size=120))

@@ -7,10 +7,12 @@ from pathlib import Path
 from halo_otel.analysis.scheduler import Scheduler
 from halo_otel.clock import ManualClock
 from halo_otel.config import sections
-from halo_otel.config.sections import Config, Llm
+from halo_otel.config.llm import Llm
+from halo_otel.config.sections import Config
 from halo_otel.findings import Query, Registry
 from halo_otel.llm.budget import Periods
 from halo_otel.model.finding import Finding
+from halo_otel.redact.redactor import Redactor
 from halo_otel.selfobs import Counters
 from halo_otel.service.analyst import Analyst
 from halo_otel.service.reasoning import reasoning
@@ -26,8 +28,17 @@ SETTINGS = sections.Analysis(lookback=2 * WINDOW_S, trace_settle=0)
 class Service:
     """Window after window of one agent's runs; `restart` leaves only what stands on disk."""
 
-    def __init__(self, directory: Path, llm: Llm | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        llm: Llm | None = None,
+        *,
+        registry_url: str | None = None,
+        redact: Redactor | None = None,
+    ) -> None:
+        self._redact = redact
         self.directory = directory
+        self._registry_url = registry_url or f"sqlite:///{directory / 'registry.db'}"
         self._llm = llm
         self.thinker: Thinker | None = None
         self.clock = ManualClock()
@@ -39,7 +50,7 @@ class Service:
     async def start(self) -> None:
         counters = Counters()
         store = WindowStore(self.directory, sections.Window(length=WINDOW_S), counters)
-        registry = Registry(f"sqlite:///{self.directory / 'registry.db'}", None, counters)
+        registry = Registry(self._registry_url, None, counters)
         store.open()
         self._stack.callback(store.close)
         registry.open()
@@ -59,6 +70,7 @@ class Service:
                 replica="one",
                 window_s=WINDOW_S,
                 on_report=self.thinker.offer if self.thinker else None,
+                redact=self._redact,
             )
         )
         await self.analyst.tick(self.clock.now_ns())
@@ -94,17 +106,17 @@ class Service:
         """A window in which the tool `pay` fails in `failing` of the runs, and fails them."""
         self.arrive(failing)
         self.pass_window()
-        await self.analyst.tick(self.clock.now_ns())
+        await self.analyst.tick(self.clock.arrival_ns())
 
     def pass_window(self) -> None:
         """The window ends."""
         self.clock.advance(WINDOW_S)
-        self.store.seal_before(self.clock.now_ns())
-        self.store.expire(self.clock.now_ns())
+        self.store.seal_before(self.clock.arrival_ns())
+        self.store.expire(self.clock.arrival_ns())
 
     def arrive(self, failing: int) -> None:
         """The spans of such a window come in."""
-        arrival_ns = self.clock.now_ns() + WINDOW_S * 10**9 // 2
+        arrival_ns = self.clock.arrival_ns() + WINDOW_S * 10**9 // 2
         begun = len(self.traffic.runs)
         for number in range(RUNS):
             fails = number < failing

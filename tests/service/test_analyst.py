@@ -6,6 +6,8 @@ from pathlib import Path
 from halo_otel.analysis.change.monitor import RECENT_WINDOWS, WARM_UP
 from halo_otel.model.cell import CellCount
 from halo_otel.model.finding import Severity, Status
+from halo_otel.redact.mask import Rules
+from halo_otel.redact.redactor import Redactor
 from tests.service.running import RUNS, WINDOW_S, Service
 
 PAST = WARM_UP + RECENT_WINDOWS
@@ -56,3 +58,19 @@ async def test_a_regression_is_told_survives_a_restart_and_is_over_when_it_is(
     (over,) = service.findings("regression")
     assert over.status is Status.RESOLVED
     await service.stop()
+
+
+async def test_what_findings_say_is_redacted_before_it_is_recorded(tmp_path: Path) -> None:
+    """In no file of the registry stands what the rules take out, and findings keep their fingerprints."""
+    rules = Rules(("custom",), {"said": "card service"})
+    redact = Redactor(b"k" * 32, rules, lambda kind, number: None)
+    told: list[set[str]] = []
+    for directory, redactor in ((tmp_path / "plain", None), (tmp_path / "redacted", redact)):
+        service = Service(directory, redact=redactor)
+        await service.start()
+        await service.window(failing=15)
+        told.append({finding.fingerprint for finding in service.findings("error")})
+        await service.stop()
+        files = b"".join(file.read_bytes() for file in directory.glob("registry.db*"))
+        assert (b"card service" in files) is (redactor is None)
+    assert told[0] == told[1] != set()

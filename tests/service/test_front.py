@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 
 from halo_otel.clock import ManualClock
 from halo_otel.config.load import load
+from halo_otel.selfobs import Counters
 from halo_otel.service.front import SILENCE_S_MAX, Front
 from halo_otel.service.link import Message
 from tests.path.conftest import Service, eventually, free_port, get
@@ -179,7 +180,7 @@ def test_a_full_journal_is_not_ready_until_it_has_room(service: Service) -> None
 
 def test_an_engine_that_is_silent_is_not_ready(tmp_path: Path) -> None:
     clock = ManualClock()
-    front = Front(load(None, {"HALO_STORAGE_DIRECTORY": str(tmp_path)}), clock)
+    front = Front(load(None, {"HALO_STORAGE_DIRECTORY": str(tmp_path)}), clock, Counters())
     assert front._not_ready() == "the engine is starting"
     front._engine.take(Message(ready=True))
     assert front._not_ready() is None

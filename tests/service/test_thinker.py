@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from halo_otel.config.sections import DailySpending, HourlySpending
+from halo_otel.config.llm import DailySpending, HourlySpending
 from halo_otel.errors import BudgetExhausted
 from halo_otel.findings import Query
 from halo_otel.llm.budget import Amount, Periods
@@ -88,7 +88,30 @@ async def test_a_model_that_fails_costs_nothing_else(tmp_path: Path) -> None:
         await service.window(failing=12)
         await service.think()
         assert summaries(service)
-        assert service.counters.value("halo.llm.failed_analyses") == 1
+        assert service.counters.value("halo.llm.failed_analyses", reason="Rejected") == 1
+        await service.stop()
+
+
+async def test_a_mistake_of_ours_in_the_model_tier_costs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken(*_: object, **__: object) -> None:
+        raise ExceptionGroup("tasks", [ZeroDivisionError("nobody saw it coming")])
+
+    async with Scripted(explains) as server:
+        service = Service(tmp_path, server.settings())
+        await service.start()
+        await service.window(failing=12)
+        with monkeypatch.context() as patch:
+            patch.setattr("halo_otel.recursion.deepen.converse", mistaken)
+            await service.think()
+        failed = service.counters.value("halo.llm.failed_analyses", reason="ZeroDivisionError")
+        assert failed == 1
+        assert "in mistaken" in caplog.text
+        assert summaries(service)
+        await service.window(failing=12)
+        await service.think()
+        assert any(STATEMENT in one for one in summaries(service))
         await service.stop()
 
 
