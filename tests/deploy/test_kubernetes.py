@@ -18,6 +18,8 @@ DOCUMENTS: list[dict[str, Any]] = list(yaml.safe_load_all(MANIFEST.read_text(enc
 POD: dict[str, Any] = DOCUMENTS[-1]["spec"]["template"]["spec"]
 SIDECARS: list[dict[str, Any]] = POD["initContainers"]
 CONTAINERS: list[dict[str, Any]] = [*SIDECARS, *POD["containers"]]
+# As the chart has it: tests/deploy/test_helm_config.py tells where the figure comes from.
+SPANS_PER_GIB = 400_000
 UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
 
 
@@ -30,6 +32,10 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
 def config_map(name: str) -> dict[str, str]:
     [data] = [doc["data"] for doc in DOCUMENTS if doc["metadata"]["name"] == name]
     return dict(data)
+
+
+def memory(container: dict[str, Any]) -> str:
+    return str(container["resources"]["limits"]["memory"])
 
 
 def quantity(text: str) -> int:
@@ -93,7 +99,7 @@ def test_halo_otel_takes_its_configuration(tmp_path: Path) -> None:
     config = load(path, environment(container))
     assert config.web.endpoint == "10.0.0.7:14319"
     assert container["image"].endswith(f":{__version__}")
-    assert quantity(container["resources"]["limits"]["memory"]) > 2 * config.window.memory_limit
+    assert config.analysis.max_spans <= SPANS_PER_GIB * quantity(memory(container)) / UNITS["Gi"]
     [volume] = [volume for volume in POD["volumes"] if volume["name"] == "halo-otel"]
     bound = config.journal.max_bytes + config.window.retention_bytes
     assert quantity(volume["emptyDir"]["sizeLimit"]) > bound * 1.25
@@ -107,7 +113,8 @@ def test_the_collector_has_the_recommended_configuration() -> None:
 def test_findings_go_where_the_collector_takes_them() -> None:
     collector = yaml.safe_load(config_map("agent-otel-collector")["collector.yaml"])
     door = collector["receivers"]["otlp/halo"]["protocols"]["grpc"]["endpoint"]
-    sent_to = environment(SIDECARS[0])["HALO_EXPORTERS_OTLP_ENDPOINT"]
+    halo = yaml.safe_load(config_map("agent-halo-otel")["halo.yaml"])
+    sent_to = halo["exporters"]["otlp"]["endpoint"]
     assert door == f"${{env:OTELCOL_FINDINGS_ENDPOINT:-{sent_to}}}"
 
 
