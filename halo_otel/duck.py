@@ -28,8 +28,10 @@ _statements: Final[dict[str, object]] = {}
 SPILL_DIRECTORY: Final = "spill"  # below the instance's directory; DuckDB's own temporary files
 
 # A bigger write-ahead log means fewer, larger checkpoints; it is read again after a crash, so it is
-# bounded by what the start may cost: 64 MiB are replayed in under a second (measured).
+# bounded by what the start may cost: 64 MiB are replayed in under a second (measured). Its rows are in
+# memory, too, about half as many bytes again, so where there is little it is smaller.
 _WAL_BYTES_MAX: Final = 64 << 20
+_WAL_SHARE: Final = 16  # of the memory DuckDB may use, one part
 
 # Nothing is downloaded or loaded, no variable of this program is a table.
 _NOTHING_ELSE: Final[dict[str, str | bool | int]] = {
@@ -52,7 +54,7 @@ def connect(directory: Path, *, memory_limit_bytes: int, threads: int) -> Connec
             "threads": threads,
             "memory_limit": f"{memory_limit_bytes}B",
             "temp_directory": f"{home}/{SPILL_DIRECTORY}",
-            "checkpoint_threshold": f"{_WAL_BYTES_MAX}B",
+            "checkpoint_threshold": f"{min(_WAL_BYTES_MAX, memory_limit_bytes // _WAL_SHARE)}B",
             "max_vacuum_tasks": 0,  # nothing is ever deleted; it would rewrite whole windows
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -73,14 +73,19 @@ class Helm:
         return judged.stderr
 
 
-@pytest.fixture(scope="session")
-def helm() -> Helm:
-    """The helm of `.ci/helm/build`; skips where nobody built it."""
-    build = [str(ROOT / ".ci" / "helm" / "build"), "--path"]
+def built(name: str) -> Path:
+    """Where a program lies that `.ci/deploy/build` makes; skips the test if it does not."""
+    build = [str(ROOT / ".ci" / "deploy" / "build"), name, "--path"]
     path = Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
     if not path.exists():
-        pytest.skip("helm is not built: run .ci/helm/build (it needs Go)")
-    return Helm(path)
+        pytest.skip(f"{name} is not built: run .ci/deploy/build {name} (it needs Go)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """The helm that `.ci/deploy/build helm` makes; skips where nobody did."""
+    return Helm(built("helm"))
 
 
 @pytest.fixture(scope="session")
@@ -145,17 +150,12 @@ def environment(documents: Iterable[Document], address: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def kustomize() -> Callable[[Path], list[Document]]:
-    """What Kustomize makes of a folder; skips where there is neither it nor a kubectl, which has it inside."""
-    command = next(
-        (one for one in (["kustomize", "build"], ["kubectl", "kustomize"]) if shutil.which(one[0])),
-        None,
-    )
-    if command is None:
-        pytest.skip("there is neither kustomize nor kubectl: install one")
+    """What the kustomize that `.ci/deploy/build kustomize` makes has to say of a folder; skips where nobody did."""
+    binary = built("kustomize")
 
     def build(folder: Path) -> list[Document]:
         made = subprocess.run(
-            [*command, folder], capture_output=True, text=True, timeout=60, check=False
+            [binary, "build", folder], capture_output=True, text=True, timeout=60, check=False
         )
         assert "deprecated" not in made.stderr
         return parsed(made)
