@@ -28,7 +28,8 @@ class Run:
     `ended` counts the traces of the lookback by service, agent and whether they failed.
 
     `spans_unseen` were left out by `analysis.max_spans`, `spans_late` came after their trace had been
-    judged (it was judged again), `unreported` findings by `analysis.max_findings`. `waiting_ns` is the latest arrival of a trace that is not settled.
+    judged (it was judged again), `unreported` findings by `analysis.max_findings`. `waiting_ns` is the
+    latest arrival of a trace that is not settled.
     """
 
     report: Report

@@ -5,7 +5,8 @@ that is down delays and never loses; what it refuses for good is counted and log
 for ever. Metrics are samples of now: those of an outage are not made up for.
 
 `outbox` empties the registry's outbox, `client` speaks OTLP/gRPC and says what an answer means, `metrics`
-samples the counters and `samples` encodes them. A rotated file of headers goes with the next request. With `exporters.otlp.enabled: false` none of them is started.
+samples the counters and `samples` encodes them. A rotated file of headers goes with the next request. With
+`exporters.otlp.enabled: false` none of them is started.
 """
 
 from halo_otel.emitter.client import Client

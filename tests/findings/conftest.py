@@ -1,13 +1,7 @@
 """Registries on SQLite and on a real PostgreSQL, and builders of findings and reports."""
 
-import os
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from glob import glob
-from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +24,7 @@ from halo_otel.model.finding import (
 from halo_otel.model.report import Coverage, Report, WindowSummary
 from halo_otel.model.span import SpanId, TraceId
 from halo_otel.selfobs import Counters
+from tests.postgres import running
 
 START_NS = 1_700_000_000 * NS_PER_S
 
@@ -130,37 +125,8 @@ def counters() -> Counters:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a real PostgreSQL server, without a database name; skips where none can be started."""
-    found = [which("initdb"), *sorted(glob("/usr/lib/postgresql/*/bin/initdb"))]
-    initdb = next((Path(path).resolve() for path in reversed(found) if path), None)
-    if initdb is None or find_spec("psycopg") is None:
-        why = "needs PostgreSQL's initdb and the extra 'postgres'"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
-    with tempfile.TemporaryDirectory(prefix="halo-pg-", dir="/tmp") as directory:
-        # The server refuses to run as root.
-        as_user: list[str] = []
-        if os.getuid() == 0:
-            as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-            os.chown(directory, 65534, 65534)
-
-        def call(program: str, *arguments: str) -> None:
-            subprocess.run(
-                [*as_user, initdb.parent / program, "-D", f"{directory}/data", *arguments],
-                check=True,
-                cwd=directory,
-                stdout=subprocess.DEVNULL,
-            )
-
-        call("initdb", "--auth=trust", "--username=halo", "--no-sync", "--encoding=UTF8")
-        admits = Path(directory, "data", "pg_hba.conf")  # the first line that fits counts
-        admits.write_bytes(b"local all secretive scram-sha-256\n" + admits.read_bytes())
-        options = f"-c listen_addresses= -c unix_socket_directories={directory} -c fsync=off"
-        call("pg_ctl", "-w", "-s", "-l", f"{directory}/log", "-o", options, "start")
-        try:
-            yield f"postgresql://halo@/{{name}}?host={directory}"
-        finally:
-            call("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+    with running() as server:
+        yield server.url("{name}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
