@@ -55,6 +55,7 @@ HELP: Final[dict[str, str]] = {
     "halo.window.lag_seconds": "age of the oldest request not yet in a window",
     "halo.window.damaged": "window files that could not be read and were set aside",
     "halo.window.expired": "windows deleted by retention",
+    "halo.window.repeated_spans": "span rows of sealed windows that came before: senders tried again",
     "halo.window.let_go_traces": "traces without any agent span, let go (window.keep: agents)",
     "halo.window.let_go_spans": "spans of such traces",
     "halo.window.let_go_log_records": "log records of no agent's trace, let go with them",

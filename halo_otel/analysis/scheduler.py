@@ -73,6 +73,8 @@ class Scheduler:
         self._counters = counters
         self._lookback = Lookback()
         self._counts: dict[int, tuple[WindowCounts, ...]] = {}  # sealed windows by start
+        # An earlier process counted what is repeated in these.
+        self._sealed_before: Final = {w.start_ns for w in store.windows() if w.state == "sealed"}
         self._waiting_ns: int | None = None
         self._counted_until_ns = 0
         self._look_ns = 0
@@ -170,6 +172,8 @@ class Scheduler:
         for window in fresh:
             with self._store.view(window.start_ns, window.end_ns) as view:
                 self._counts[window.start_ns] = _counts(view, window.start_ns)
+                if window.start_ns not in self._sealed_before:
+                    self._counters.add("halo.window.repeated_spans", view.repeated_spans())
             self._counted_until_ns = max(self._counted_until_ns, window.end_ns)
         return tuple(count for window in fresh for count in self._counts[window.start_ns])
 

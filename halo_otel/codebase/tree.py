@@ -10,9 +10,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from halo_otel.codebase.git import Git, git_of
 from halo_otel.codebase.history import History, absent
 from halo_otel.codebase.secrets import holds_key, is_secret
@@ -211,6 +208,9 @@ def _admit(pattern: str) -> None:
 
 def _hits(lines: list[str], pattern: str, *, ignore_case: bool) -> list[int]:
     """The places of the lines that match. RE2 backtracks never."""
+    import pyarrow as pa  # costs 40 MB: only where code is searched
+    import pyarrow.compute as pc
+
     texts = pa.array([line[:_LINE_CHARS_MAX] for line in lines], pa.string())
     try:
         matched = pc.match_substring_regex(texts, pattern, ignore_case=ignore_case)

@@ -14,7 +14,7 @@ came. What arrives later for a trace that was let go is a new trace. If it is an
 earlier spans are gone: that is the price.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from halo_otel.duck import Connection
@@ -67,12 +67,12 @@ GROUP BY service
 """
 
 
-def rewrite(con: Connection, file: WindowFile, windows: Sequence[str]) -> LetGo | None:
+def rewrite(con: Connection, file: WindowFile, windows: Iterable[str]) -> LetGo | None:
     """Write what is to stay of a sealed `file` to `new_of` its path, whole and synced to the disk.
 
     Returns what it left out; None if that is so little that nothing was written. `windows` are the
-    databases of all windows; `con` is for this call alone. Raises `duck.Error` and `OSError`; then
-    nothing is left behind.
+    databases of all windows, each done with before the next is asked for; `con` is for this call
+    alone. Raises `duck.Error` and `OSError`; then nothing is left behind.
     """
     let_go = _survey(con, file, windows)
     if let_go is None:
@@ -94,7 +94,7 @@ def rewrite(con: Connection, file: WindowFile, windows: Sequence[str]) -> LetGo 
     return let_go
 
 
-def _survey(con: Connection, file: WindowFile, windows: Sequence[str]) -> LetGo | None:
+def _survey(con: Connection, file: WindowFile, windows: Iterable[str]) -> LetGo | None:
     """What to let go of, counted per service in `temp.let_go`; None if it is too little.
 
     The other windows are asked only if this one alone does not settle that: where all is about agents,

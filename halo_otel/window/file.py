@@ -2,22 +2,19 @@
 
 import errno
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from halo_otel import duck
 from halo_otel.clock import NS_PER_S
 from halo_otel.duck import Connection
-from halo_otel.errors import InUse, StateDamaged, Unwritable
-from halo_otel.window.schema import SCHEMA_VERSION, Batch, LetGo, WindowInfo
-from halo_otel.window.tables import KnownIds, append, create_tables, rows
-from halo_otel.window.upgrade import bring_up_to_date
+from halo_otel.errors import HaloError, InUse, StateDamaged, Unwritable
+from halo_otel.window.schema import Batch, LetGo, WindowInfo
+from halo_otel.window.tables import KnownIds, append, rows
 
-_NAME: Final = re.compile(r"(\d{8}T\d{6}Z)\.duckdb")
 # A batch of at least this many rows goes compressed into the file at once; with DuckDB's 122,880 rows
 # it would go through the write-ahead log, and each checkpoint would rewrite the last row group: 13
 # against 39 µs per span, measured with batches of 8192 spans of 2 KB.
@@ -40,7 +37,7 @@ _REFUSALS: Final = tuple(
         errno.ENOMEM,
     )
 )
-_NEW_SUFFIX: Final = ".new"  # a file being laid out; worthless until it is renamed
+NEW_SUFFIX: Final = ".new"  # a file being laid out; worthless until it is renamed
 # The table `let_go` as the values of a `LetGo`.
 LET_GO_SUMS: Final = ", ".join(
     f"coalesce(sum({name}), 0)::BIGINT" for name in ("traces", "spans", "log_records")
@@ -53,11 +50,13 @@ class WindowDamaged(StateDamaged):
 
 @dataclass(slots=True)
 class WindowFile:
-    """One attached file. Its owner sees to it that one thread at a time calls a method.
+    """One window's file. Its owner sees to it that one thread at a time calls a method.
 
-    `views` counts the open views that read it. While there are any, a sealed file stays attached as
-    it is: it is not replaced and not deleted. `settled`: compaction has nothing more to do with it.
-    `damaged`: a query found that it cannot be read back.
+    `views` counts the open views that read it. While there are any, a sealed file stays as it is: it
+    is not replaced and not deleted. When there are none, a `read_only` one is not even attached: each
+    that is holds 0.4 MiB, a file descriptor and, up to DuckDB's limit, every block that was read of it
+    (measured). `settled`: compaction has nothing more to do with it. `damaged`: a query found that it
+    cannot be read back.
     """
 
     path: Path
@@ -69,6 +68,7 @@ class WindowFile:
     log_records: int = 0
     journal_offset: int = 0
     known: KnownIds = field(default_factory=KnownIds)
+    attached: bool = True
     views: int = 0
     let_go: LetGo = field(default_factory=LetGo)
     settled: bool = False
@@ -91,6 +91,28 @@ class WindowFile:
             bytes_=_size(self.path) + _size(wal_of(self.path)),
             let_go=self.let_go,
         )
+
+    def enter(self, con: Connection) -> None:
+        """One more view reads the file. Raises as `open_existing` does."""
+        if not self.attached:
+            try:
+                attach(con, self.path, read_only=True)
+            except duck.Error as error:
+                raise unopened(self.path, error) from error
+            self.attached = True
+        self.views += 1
+
+    def leave(self, con: Connection) -> None:
+        """One view fewer reads the file."""
+        self.views -= 1
+        if self.read_only and not self.views:
+            self.detach(con)
+
+    def detach(self, con: Connection) -> None:
+        """Let DuckDB forget the file; no view may be open on it."""
+        if self.attached:
+            con.execute(f"DETACH {self.database}")
+            self.attached = False
 
     def insert(self, con: Connection, batches: Iterable[Batch], journal_offset: int) -> None:
         """Commit rows and offset together; raises `Unwritable`, and then nothing was inserted.
@@ -126,7 +148,7 @@ class WindowFile:
         self.known = KnownIds()
 
     def close_for_writing(self, con: Connection) -> None:
-        """Bring all rows into the file and attach it anew, read-only; no view may be open on it.
+        """Bring all rows into the file and detach it; no view may be open on it.
 
         Does nothing while DuckDB has another transaction in flight that forbids it: call it again.
         """
@@ -137,33 +159,29 @@ class WindowFile:
         except duck.Error as error:
             raise unwritable(self.path, error) from error
         try:
-            con.execute(f"DETACH {self.database}")
-            attach(con, self.path, read_only=True)
+            self.detach(con)
         except duck.Error as error:
             raise unwritable(self.path, error) from error
         self.read_only = True
 
-    def replace(self, con: Connection, new: Path, let_go: LetGo) -> None:
+    def replace(self, new: Path, let_go: LetGo) -> None:
         """Put the file `new`, this sealed one without some rows, into its place; no view may be open.
 
         `new` is whole and on disk: a crash leaves one or the other. Raises `Unwritable`.
         """
+        assert not self.attached, "its owner puts another file in place of one that nobody reads"
         try:
-            con.execute(f"DETACH {self.database}")
-            try:
-                new.replace(self.path)
-                self.spans -= let_go.spans
-                self.log_records -= let_go.log_records
-                self.let_go = let_go
-            finally:
-                attach(con, self.path, read_only=True)
+            new.replace(self.path)
+            self.spans -= let_go.spans
+            self.log_records -= let_go.log_records
+            self.let_go = let_go
             sync(self.path.parent)
-        except (duck.Error, OSError) as error:
+        except OSError as error:
             raise unwritable(self.path, error) from error
 
     def delete(self, con: Connection) -> None:
-        """Detach the file and remove it for good; no view may be open on it."""
-        con.execute(f"DETACH {self.database}")
+        """Remove the file for good; no view may be open on it."""
+        self.detach(con)
         self.path.unlink()
         wal_of(self.path).unlink(missing_ok=True)
 
@@ -185,114 +203,15 @@ def database_of(path: Path) -> str:
     return f"window_{path.stem}"
 
 
-def window_paths(directory: Path) -> list[Path]:
-    """The window files in `directory`, oldest first; what a crash left half made is removed."""
-    for path in directory.glob(f"*{_NEW_SUFFIX}*"):
-        path.unlink()
-    paths = sorted(path for path in directory.glob("*.duckdb") if _NAME.fullmatch(path.name))
-    for path in set(directory.glob("*.duckdb.wal")) - {wal_of(path) for path in paths}:
-        path.unlink()
-    return paths
-
-
 def new_of(path: Path) -> Path:
     """Where a file is laid out that is to become the one at `path`."""
-    return path.with_suffix(_NEW_SUFFIX)
+    return path.with_suffix(NEW_SUFFIX)
 
 
 def discard(new: Path) -> None:
     """Remove what was laid out at `new`, if anything."""
     for leftover in (new, wal_of(new)):
         leftover.unlink(missing_ok=True)
-
-
-def create(con: Connection, directory: Path, start_ns: int, end_ns: int) -> WindowFile:
-    """A new open window.
-
-    The file is laid out under another name first, so a crash in between leaves no file that looks
-    like a window and is none. Raises `Unwritable`.
-    """
-    path = path_of(directory, start_ns)
-    new = new_of(path)
-    try:
-        discard(new)
-        attach(con, new)
-        create_tables(con, database_of(new), start_ns, end_ns)
-        con.execute(f"DETACH {database_of(new)}")  # writes everything into the file
-        new.rename(path)
-        sync(directory)
-        attach(con, path)
-    except (duck.Error, OSError) as error:
-        raise unwritable(path, error) from error
-    return WindowFile(path=path, start_ns=start_ns, end_ns=end_ns, sealed=False, read_only=False)
-
-
-def open_existing(con: Connection, path: Path) -> WindowFile:
-    """The window of an earlier run, attached read-only if it was sealed.
-
-    One that an older version wrote is brought up to date. Raises `WindowDamaged` if the file is no
-    window, `StateDamaged` if it is one of a newer version, `InUse` if another process has it,
-    `Unwritable` if the disk refuses.
-    """
-    try:
-        # Rows that a crash left in the write-ahead log reach the file only when it is writable.
-        return _read(con, path, read_only=not wal_of(path).exists())
-    except duck.Error as error:
-        first_line = str(error).partition("\n")[0]
-        if _LOCKED in first_line:
-            raise InUse(f"{path} is open in another process; stop that one first") from error
-        if isinstance(error, duck.OutOfMemory) or first_line.endswith(_REFUSALS):
-            raise unwritable(path, error) from error
-        raise WindowDamaged(damage(path, first_line)) from error
-
-
-def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
-    attach(con, path, read_only=read_only)
-    database = database_of(path)
-    version, start_ns, end_ns, sealed = _one(
-        con, f"FROM {database}.window_info SELECT schema_version, start_ns, end_ns, sealed"
-    )
-    if version > SCHEMA_VERSION:
-        what = f"its schema version is {version}, newer than {SCHEMA_VERSION}"
-        raise StateDamaged(damage(path, what))
-    if path_of(path.parent, start_ns) != path:
-        raise WindowDamaged(damage(path, "its name is not the start of the window it holds"))
-    if version < SCHEMA_VERSION:
-        read_only = _reattach(con, path, read_only, want=False)
-        bring_up_to_date(con, database)
-    _reattach(con, path, read_only, want=sealed)
-    spans, log_records, journal_offset = _one(
-        con,
-        f"FROM {database}.journal_offset SELECT (FROM {database}.spans SELECT count(*)),"
-        f" (FROM {database}.log_records SELECT count(*)), journal_offset",
-    )
-    let_go = LetGo(*_one(con, f"FROM {database}.let_go SELECT {LET_GO_SUMS}"))
-    window = WindowFile(
-        path=path,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        sealed=sealed,
-        read_only=sealed,
-        spans=spans,
-        log_records=log_records,
-        journal_offset=journal_offset,
-        let_go=let_go,
-        settled=let_go != LetGo(),
-    )
-    if not sealed:
-        window.known = KnownIds(
-            resources=_ids(con, f"FROM {database}.resources SELECT resource_id"),
-            scopes=_ids(con, f"FROM {database}.scopes SELECT scope_id"),
-        )
-    return window
-
-
-def _reattach(con: Connection, path: Path, read_only: bool, *, want: bool) -> bool:
-    """Have the file attached read-only, or writable, as wanted."""
-    if read_only != want:
-        con.execute(f"DETACH {database_of(path)}")  # checkpoints what was writable
-        attach(con, path, read_only=want)
-    return want
 
 
 def attach(
@@ -304,23 +223,22 @@ def attach(
     con.execute(f"ATTACH '{quoted}' AS {database or database_of(path)} ({mode})")
 
 
-def _one(con: Connection, query: str) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = con.execute(query).fetchone()
-    if row is None:
-        raise duck.Error(f"no row in: {query}")
-    return row
-
-
-def _ids(con: Connection, query: str) -> set[object]:
-    return {row[0] for row in con.execute(query).fetchall()}
-
-
 def damage(file: Path | str, what: str) -> str:
     """What is wrong with a window's file, and the cure."""
     return (
         f"{file} is not a window this version can read: {what}. Move the file (and its .wal) to another"
         " directory and start again; the spans in it will be missing from views."
     )
+
+
+def unopened(path: Path, error: duck.Error) -> HaloError:
+    """What is to be raised when DuckDB does not open a file."""
+    first_line = str(error).partition("\n")[0]
+    if _LOCKED in first_line:
+        return InUse(f"{path} is open in another process; stop that one first")
+    if isinstance(error, duck.OutOfMemory) or first_line.endswith(_REFUSALS):
+        return unwritable(path, error)
+    return WindowDamaged(damage(path, first_line))
 
 
 def unwritable(path: Path, error: Exception) -> Unwritable:

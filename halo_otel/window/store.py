@@ -3,8 +3,8 @@
 import errno
 import os
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from shutil import rmtree
@@ -18,16 +18,8 @@ from halo_otel.errors import ConfigError, StateDamaged, Unwritable
 from halo_otel.selfobs import Counters
 from halo_otel.window.compaction import rewrite
 from halo_otel.window.damaged import convicted, set_aside, suspects
-from halo_otel.window.file import (
-    WindowDamaged,
-    WindowFile,
-    create,
-    damage,
-    discard,
-    new_of,
-    open_existing,
-    window_paths,
-)
+from halo_otel.window.file import WindowDamaged, WindowFile, damage, discard, new_of
+from halo_otel.window.opening import create, open_existing, window_paths
 from halo_otel.window.schema import Batch, LetGo, WindowInfo
 from halo_otel.window.view import Source, View
 
@@ -58,7 +50,7 @@ class WindowStore:
         self._rewritten: tuple[WindowFile, LetGo] | None = None
 
     def open(self) -> None:
-        """Attach the windows of earlier runs.
+        """Find the windows of earlier runs.
 
         A file that cannot be read is set aside, or stops the start (`window.on_damage`). Raises
         `StateDamaged`, `Unwritable` or `InUse`, naming the file, and `ConfigError` for a directory
@@ -222,7 +214,7 @@ class WindowStore:
             if not any(file is kept for kept in self._files):  # expired meanwhile
                 discard(new_of(file.path))
                 return True
-            file.replace(self._connection, new_of(file.path), let_go)
+            file.replace(new_of(file.path), let_go)
         self._counters.add("halo.window.let_go_traces", let_go.traces)
         self._counters.add("halo.window.let_go_spans", let_go.spans)
         self._counters.add("halo.window.let_go_log_records", let_go.log_records)
@@ -241,10 +233,12 @@ class WindowStore:
 
     def _rewrite(self, file: WindowFile) -> LetGo | None:
         try:
-            with self._reading(0) as (con, sources):
+            with (
+                self._reading(file.start_ns, file.end_ns) as (con, sources),
+                closing(self._databases()) as databases,
+            ):
                 self._rewriting = con
-                windows = [source.database for source in sources]
-                return rewrite(con, file, windows) if file.database in windows else None
+                return rewrite(con, file, databases) if sources else None
         except (duck.Error, OSError) as error:
             raise Unwritable(
                 f"{file.path} cannot be written anew without what is about no agent: {error}. It stays"
@@ -252,6 +246,14 @@ class WindowStore:
             ) from error
         finally:
             self._rewriting = None
+
+    def _databases(self) -> Generator[str]:
+        """Every window in DuckDB, one at a time."""
+        for window in self.windows():
+            if self._con is None:  # closed meanwhile
+                return
+            with self._reading(window.start_ns, window.end_ns) as (_, sources):
+                yield from [source.database for source in sources]
 
     def windows(self) -> list[WindowInfo]:
         """All windows, oldest first."""
@@ -272,40 +274,59 @@ class WindowStore:
     def _reading(
         self, since_ns: int, until_ns: int | None = None
     ) -> Iterator[tuple[duck.Connection, list[Source]]]:
-        """A connection on which those windows stay what they are."""
-        with self._lock:
-            files = [
-                file
-                for file in self._files
-                if since_ns < file.end_ns and (until_ns is None or file.start_ns < until_ns)
-            ]
-            for file in files:
-                file.views += 1
-            con = self._connection.cursor()
-            sources = [Source(database=file.database, info=file.info) for file in files]
-        try:
-            yield con, sources
-        except duck.Error as error:
-            if damaged := self._damaged(files, error):
-                names, why = (" or ".join(str(file.path) for file in damaged), str(error))
-                raise StateDamaged(damage(names, why.partition("\n")[0])) from error
-            raise
-        finally:
+        """A connection on which those windows are attached and stay what they are."""
+        files: list[WindowFile] = []
+        with ExitStack() as stack:
             with self._lock:
-                con.close()
-                for file in files:
-                    file.views -= 1
+                for file in self._overlapping(since_ns, until_ns):
+                    self._enter(file)
+                    stack.callback(self._leave, file)
+                    files.append(file)
+                con = self._connection.cursor()
+                stack.callback(con.close)
+                sources = [Source(database=file.database, info=file.info) for file in files]
+            try:
+                yield con, sources
+            except duck.Error as error:
+                if damaged := self._damaged(files, error):
+                    names, why = (" or ".join(str(file.path) for file in damaged), str(error))
+                    raise StateDamaged(damage(names, why.partition("\n")[0])) from error
+                raise
+
+    def _overlapping(self, since_ns: int, until_ns: int | None) -> list[WindowFile]:
+        return [
+            file
+            for file in self._files
+            if since_ns < file.end_ns and (until_ns is None or file.start_ns < until_ns)
+        ]
+
+    def _enter(self, file: WindowFile) -> None:
+        try:
+            file.enter(self._connection)
+        except WindowDamaged:
+            self._blame([file])
+            raise
+
+    def _leave(self, file: WindowFile) -> None:
+        with self._lock:
+            if self._con is None:  # closed, and all with it
+                return
+            # What cannot be let go of now is still there for the next view.
+            with suppress(duck.Error):
+                file.leave(self._con)
 
     def _damaged(self, files: Sequence[WindowFile], error: duck.Error) -> Sequence[WindowFile]:
-        """Which of `files` an error is about; they are out of the way soon, if that is wanted."""
-        found = suspects(files, error)
-        if len(found) > 1:
-            with self._connection.cursor() as con:
-                found = convicted(con, found)
-        if self._config.on_damage == "set_aside":
-            for file in found:
-                file.damaged = True
+        """Which of `files` an error is about."""
+        with self._connection.cursor() as con:
+            found = convicted(con, suspects(files, error))
+        self._blame(found)
         return found
+
+    def _blame(self, files: Iterable[WindowFile]) -> None:
+        """Files are damaged: they are out of the way soon, if that is wanted."""
+        if self._config.on_damage == "set_aside":
+            for file in files:
+                file.damaged = True
 
     @property
     def _connection(self) -> duck.Connection:

@@ -92,6 +92,11 @@ class View:
             self._define("all_texts", "texts", [*self._parts("texts"), "FROM joined_texts"])
             self.con.execute(f"CREATE OR REPLACE TEMP VIEW spans AS {joined.SPANS}")
 
+    def repeated_spans(self) -> int:
+        """How many span rows `spans` leaves out: another row of these windows is the same span."""
+        (count,) = self.con.execute("FROM repeated_spans SELECT count(*)").fetchall()[0]
+        return int(count)
+
     def traces_last_arrival(self) -> list[TraceArrival]:
         """When each trace arrived, by trace id."""
         rows = self.con.execute(

@@ -224,3 +224,20 @@ def test_a_trace_judged_again_is_no_new_exposure(service: Service, traffic: Traf
     assert len(again.judged) == 1
     subjects = {"tool": Subject(service="shop", agent="booker", tool="fetch")}
     assert exposed(again, subjects, 0) == {"tool": 0}
+
+
+def test_spans_sent_twice_are_counted_once_their_window_is_sealed(
+    service: Service, traffic: Traffic
+) -> None:
+    run = traffic.run().call("search", {}, "x")
+    for at_s in (10, 20, 30):
+        service.arrive([run], at_s)
+    service.scheduler.run_now(at(60))
+    assert service.counters.value("halo.window.repeated_spans") == 0
+    service.seal(WINDOW_S)
+    service.scheduler.run_now(at(WINDOW_S + 1))
+    service.scheduler.run_now(at(WINDOW_S + 2))
+    assert service.counters.value("halo.window.repeated_spans") == 2 * len(run.rows)
+    reborn = Service(service.store, sections.Analysis())
+    reborn.scheduler.run_now(at(WINDOW_S + 3))
+    assert reborn.counters.value("halo.window.repeated_spans") == 0

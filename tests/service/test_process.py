@@ -1,6 +1,8 @@
 """What a process takes of the machine."""
 
 import os
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -30,3 +32,10 @@ def test_what_this_process_takes() -> None:
     used = os.times()
     assert reading("cpu_seconds") <= used.user + used.system
     assert reading("start_time_seconds") == 7
+
+
+def test_an_engine_without_traffic_does_not_pay_for_arrow() -> None:
+    """40 MB: it comes with the first row."""
+    script = "import sys, halo_otel.service.engine; print('pyarrow' in sys.modules)"
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
