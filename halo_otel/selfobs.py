@@ -140,6 +140,11 @@ _FROM_ZERO: Final = (
     "halo.emitter.failed_reloads",
     "halo.llm.failed_reloads",
 )
+_DROPS: Final = (
+    {"reason": "outbox_full"},
+    {"reason": "refused", "kind": "log"},
+    {"reason": "refused", "kind": "span"},
+)
 _PARTS: Final = ("bucket", "sum", "count")
 
 
@@ -182,6 +187,8 @@ class Counters:
         `increase` says 0."""
         for name in _FROM_ZERO:
             self.add(name, 0)
+        for attributes in _DROPS:
+            self.add("halo.emitter.dropped_records", 0, **attributes)
 
     def add(self, name: str, value: float = 1, **attributes: str) -> None:
         """Count `value` more happenings of `name`."""

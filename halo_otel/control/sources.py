@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from halo_otel.findings.registry import Registry
 from halo_otel.model.goal import GoalNode
 from halo_otel.model.report import Report
 from halo_otel.model.span import TraceId
 from halo_otel.selfobs import Reading
 from halo_otel.window import WindowInfo
+
+if TYPE_CHECKING:  # the client imports this module, and it needs no database
+    from halo_otel.findings.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Sources:
     `analyze` runs an analysis now; concurrent calls may share one run.
     """
 
-    registry: Registry
+    registry: "Registry"
     windows: Callable[[], Sequence[WindowInfo]]
     traces: Callable[[int, int], Sequence[TraceSummary]]
     tree: Callable[[TraceId], Sequence[GoalNode]]

@@ -15,8 +15,9 @@ it is acknowledged, `account` books what the model tier spends, `dropped_claims`
 did not hold, `store` owns the database, `migrations` its schema.
 """
 
+from typing import TYPE_CHECKING
+
 from halo_otel.findings.lifecycle import UNRESOLVED
-from halo_otel.findings.registry import Registry
 from halo_otel.findings.values import (
     Baseline,
     DroppedClaim,
@@ -27,6 +28,9 @@ from halo_otel.findings.values import (
     SignalKind,
     Transition,
 )
+
+if TYPE_CHECKING:
+    from halo_otel.findings.registry import Registry
 
 __all__ = [
     "UNRESOLVED",
@@ -40,3 +44,13 @@ __all__ = [
     "SignalKind",
     "Transition",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`Registry` is imported by whom it is for: a command that asks the service needs no database, and
+    SQLAlchemy is a third of what such a command costs."""
+    if name != "Registry":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from halo_otel.findings.registry import Registry
+
+    return Registry

@@ -21,7 +21,7 @@ _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 def requests(
     spans: Iterable[Span], *, spans_per_request: int = SPANS_PER_REQUEST
 ) -> Iterator[bytes]:
-    """Serialized `ExportTraceServiceRequest`s holding `spans` in their order."""
+    """Serialized `ExportTraceServiceRequest`s, each of the next `spans`, laid out as `request` does."""
     waiting = iter(spans)
     while chunk := list(islice(waiting, spans_per_request)):
         yield request(chunk).SerializeToString()

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 from halo_otel.clock import NS_PER_S, Clock
 from halo_otel.config.transport import Listener
 from halo_otel.errors import ConfigError
 from halo_otel.receiver.identity import Identity
-from halo_otel.receiver.tokens import Tokens
+from halo_otel.receiver.tokens import Refusal, Tokens
 from halo_otel.selfobs import Counters
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,9 @@ class Door:
             await asyncio.to_thread(part.read)
         self._tell_expiry()
         self._counters.add("halo.receiver.failed_reloads", 0, transport=self._transport)
+        if self._tokens is not None:
+            for reason in get_args(Refusal):
+                self._count_refusal(reason, 0)
         await self._tasks.__aenter__()
         self._keeping = [self._tasks.create_task(self._keep(*part)) for part in files]
         return self
@@ -81,9 +84,7 @@ class Door:
         reason = None if self._tokens is None else self._tokens.refusal(authorization)
         if reason is None:
             return None
-        self._counters.add(
-            "halo.receiver.unauthenticated_requests", transport=self._transport, reason=reason
-        )
+        self._count_refusal(reason)
         now_ns = self._clock.now_ns()
         if self._told_ns is None or now_ns - self._told_ns >= _QUIET_NS:
             self._told_ns = now_ns
@@ -94,6 +95,14 @@ class Door:
                 reason,
             )
         return f"the bearer token is {reason}: send one of those in {self.key}.auth.tokens_file"
+
+    def _count_refusal(self, reason: Refusal, count: int = 1) -> None:
+        self._counters.add(
+            "halo.receiver.unauthenticated_requests",
+            count,
+            transport=self._transport,
+            reason=reason,
+        )
 
     def count_closed(self, reason: str) -> None:
         """Count a connection that we ended."""

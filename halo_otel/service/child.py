@@ -5,13 +5,24 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
+from halo_otel.config.load import preset_variable
 from halo_otel.service.link import LINE_BYTES_MAX, Message
 
 logger = logging.getLogger(__name__)
 
 # A stopping engine finishes its ingest tick and its transaction; what it leaves stays journaled.
 STOP_TIMEOUT_S = 20.0
+# Most of what an analysis takes is free again afterwards, and then the system is to have it back (mallopt(3)):
+# two heaps, not one for each thread, what is larger than 128 KiB in pages of its own also after such were
+# freed, and no heap of Arrow's own. 231 MiB became 184 at 100 spans/s, for 3 % of the time (measured).
+_FRUGAL: Final = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,8 @@ class EngineChild:
 
     async def start(self) -> None:
         """Start the process: it imports, and touches nothing before it is sent its configuration."""
+        for name, value in _FRUGAL.items():
+            preset_variable(name, value)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -12,6 +12,7 @@ import platform
 import signal
 from contextlib import AsyncExitStack
 from random import Random
+from typing import TYPE_CHECKING
 
 from halo_otel import __version__
 from halo_otel.analysis.scheduler import Scheduler
@@ -35,11 +36,12 @@ from halo_otel.service.analyst import Analyst
 from halo_otel.service.link import Message, reason
 from halo_otel.service.loading import collect_cycles_rarely
 from halo_otel.service.process import Process
-from halo_otel.service.reasoning import reasoning
 from halo_otel.service.redaction import redaction
-from halo_otel.service.thinker import Thinker
 from halo_otel.service.uplink import Uplink
 from halo_otel.window.store import WindowStore
+
+if TYPE_CHECKING:
+    from halo_otel.service.thinker import Thinker
 
 logger = logging.getLogger(__name__)
 
@@ -129,11 +131,15 @@ class Engine:
         registry: Registry,
         store: WindowStore,
         redact: Redactor | None,
-    ) -> Thinker | None:
+    ) -> "Thinker | None":
         """The model tier; None unless `llm.model` is set."""
         config = self._config
         if config.llm.model is None:
             return None
+        # A quarter of what an engine would import, and it needs none of it without a model.
+        from halo_otel.service.reasoning import reasoning
+        from halo_otel.service.thinker import Thinker
+
         account = registry.account(Periods(config.llm.budget.hour, config.llm.budget.day))
         tier = reasoning(config, self._clock, self._counters, remembers=True, account=account)
         return Thinker(
@@ -173,7 +179,7 @@ class Engine:
         store: WindowStore,
         analyst: Analyst,
         emitter: Emitter | None,
-        thinker: Thinker | None,
+        thinker: "Thinker | None",
         redact: Redactor | None,
     ) -> None:
         try:

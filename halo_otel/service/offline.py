@@ -67,7 +67,7 @@ def tree_from_files(
 def _batches(
     paths: Sequence[Path], on_bad: OnBad, config: sections.Window
 ) -> Generator[Batch, None, None]:
-    workers = min(config.threads, os.cpu_count() or 1)
+    workers = min(config.thread_count, os.cpu_count() or 1)
     return load(paths, on_bad, workers=workers, keep=config.keep, prices_file=config.prices_file)
 
 

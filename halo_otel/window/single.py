@@ -43,7 +43,7 @@ class SingleWindow:
         self._con = duck.connect(
             Path(self._temporary.name),
             memory_limit_bytes=self._config.memory_bytes,
-            threads=self._config.threads,
+            threads=self._config.thread_count,
         )
         self._con.execute(f"ATTACH ':memory:' AS {_DATABASE}")
         create_tables(self._con, _DATABASE, 0, 0)

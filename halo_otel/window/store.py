@@ -46,6 +46,7 @@ class WindowStore:
         self.set_aside: int = 0  # damaged files, by `open`
         self._resume_offset = 0
         self._passed_ns = 0
+        self._broken: duck.Error | None = None
         self._rewriting: duck.Connection | None = None
         self._rewritten: tuple[WindowFile, LetGo] | None = None
 
@@ -69,7 +70,7 @@ class WindowStore:
         self._con = duck.connect(
             self.directory,
             memory_limit_bytes=self._config.memory_bytes,
-            threads=self._config.threads,
+            threads=self._config.thread_count,
         )
         try:
             opened = [self._opened(path) for path in paths]
@@ -153,8 +154,16 @@ class WindowStore:
             self._resume_offset = journal_offset
 
     def seal_before(self, now_ns: int) -> list[WindowInfo]:
-        """Seal the open windows that ended by `now_ns`: the journal has passed it for good."""
+        """Seal the open windows that ended by `now_ns`: the journal has passed it for good.
+
+        Raises `Unwritable` where that cannot be, as when a query made DuckDB give up all its databases.
+        """
         with self._lock:
+            if self._broken is not None:
+                raise Unwritable(
+                    f"DuckDB has given up the windows after an error of its own, so nothing can be read or"
+                    f" written until a new process opens them: {self._broken}"
+                ) from self._broken
             self._passed_ns = now_ns
             self._set_damaged_aside()
             sealed = [file for file in self._files if not file.sealed and file.end_ns <= now_ns]
@@ -288,6 +297,9 @@ class WindowStore:
             try:
                 yield con, sources
             except duck.Error as error:
+                if isinstance(error, duck.BROKEN):
+                    self._broken = error
+                    raise
                 if damaged := self._damaged(files, error):
                     names, why = (" or ".join(str(file.path) for file in damaged), str(error))
                     raise StateDamaged(damage(names, why.partition("\n")[0])) from error

@@ -2,14 +2,17 @@
 
     python tests/bench/sidecar.py [minutes] [spans per second]
 
-The processes are those of deploy/kubernetes/sidecar.yaml with its configuration (tests/deploy/pod.py); the
-container's memory limit is given as the figures that follow from it, since a process outside a container
-sees the machine's. Traffic is that of the soak: all example applications, each minute with another fault or
-none. Printed for the front and the engine apart and together: CPU in thousandths of a core, mean and 95th
-percentile over 10 s, and the most memory: RSS; what is anonymous of it, which is the process's own; and what
-a container has: the anonymous memory of all, and the pages of files once. Exits with 1 above a limit.
+The processes are those of deploy/kubernetes/sidecar.yaml with its configuration (tests/deploy/pod.py), in a
+control group with its memory limit, as a container has one, where this user may make one. Traffic is that of the
+soak: all example applications, each minute with another fault or none. Printed for the front and the engine
+apart and together: CPU in thousandths of a core, mean and 95th percentile over 10 s, and the most memory: RSS;
+what is anonymous of it, which is the process's own; and that of all with the pages of files once. What counts
+is the working set, as a kubelet counts it: all memory of the group, the pages of every file it was first to
+read among it, but for those not used lately. To have the libraries' pages among them, run it with an
+environment that nothing else uses, freshly copied. Exits with 1 above a limit.
 """
 
+import re
 import sys
 import tempfile
 import threading
@@ -23,7 +26,9 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
 
 from halo_otel.config.load import load
-from tests.deploy.conftest import ROOT
+from halo_otel.config.machine import Cgroup
+from tests.deploy.cgroup import limited
+from tests.deploy.conftest import ROOT, Document
 from tests.deploy.pod import Pod, documents_of
 from tests.faults.conftest import children
 from tests.soak.rig import Sender
@@ -37,12 +42,6 @@ CPU_OVER_S: Final = 10.0
 PHASE_S: Final = 60.0
 REQUEST_SPANS: Final = 20  # one run of one application
 FINDING_AFTER_S: Final = 30.0  # a window, and so much longer
-# `resources.limits.memory: 1Gi` makes of itself: a quarter (window), three quarters (analysis), 80 % (limiter).
-LIMITED: Final = {
-    "HALO_WINDOW_MEMORY_LIMIT": "256MiB",
-    "HALO_ANALYSIS_MEMORY_LIMIT": "768MiB",
-    "HALO_MEMORY_LIMITER_LIMIT_MIB": "819",
-}
 
 
 @dataclass(slots=True)
@@ -69,14 +68,18 @@ class Taken:
 class Watch:
     """Reads the processes of the service once a second."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, cgroup: Cgroup | None) -> None:
         self._pid = pid
+        self._cgroup = cgroup
+        self.working_mib: list[float] = []
         self._lives: dict[int, Life] = {}
         self._cpu_s: dict[str, float] = {}
         self._at = time.monotonic()
         self.taken: defaultdict[str, Taken] = defaultdict(Taken)
 
     def read(self) -> None:
+        if self._cgroup is not None:
+            self.working_mib.append(self._cgroup.used_bytes() / (1 << 20))
         now: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)  # RSS, and its own
         first = children(self._pid)
         roles = {self._pid: "front", **dict.fromkeys(first, "engine")}
@@ -121,14 +124,16 @@ def memory_mib(pid: int) -> tuple[float, float]:
     return int(told["Rss"]) / 1024, int(told["Anonymous"]) / 1024
 
 
-def run(pod: Pod, sender: Sender, seconds: float) -> tuple[Watch, float | None]:
+def run(
+    pod: Pod, sender: Sender, seconds: float, cgroup: Cgroup | None
+) -> tuple[Watch, float | None]:
     """What was taken while it sent, and after how many seconds the first finding was in the file."""
     pod.start()
     for name in pod.processes:
         pod.wait_for(name)
     popen = pod.processes["halo-otel"].popen
     assert popen is not None
-    watch = Watch(popen.pid)
+    watch = Watch(popen.pid, cgroup)
     watch.read()
     watch.add_up(count=False)
     sender.start()
@@ -142,14 +147,30 @@ def run(pod: Pod, sender: Sender, seconds: float) -> tuple[Watch, float | None]:
     return watch, found
 
 
+def limit_bytes(documents: list[Document]) -> int:
+    """The memory that the manifest's container of ours is limited to."""
+    [workload] = [
+        one["spec"]["template"]["spec"] for one in documents if "template" in one.get("spec", {})
+    ]
+    [ours] = [one for one in workload["initContainers"] if one["name"] == "halo-otel"]
+    told = re.fullmatch(r"(\d+)([KMG])i", ours["resources"]["limits"]["memory"])
+    assert told is not None
+    return int(told[1]) << {"K": 10, "M": 20, "G": 30}[told[2]]
+
+
 def main(minutes: float, rate: float) -> int:
-    with tempfile.TemporaryDirectory(prefix="halo-sidecar-") as scratch:
-        pod = Pod(documents_of(MANIFEST), Path(scratch), collector_binary(), {"halo-otel": LIMITED})
+    documents = documents_of(MANIFEST)
+    with (
+        tempfile.TemporaryDirectory(prefix="halo-sidecar-") as scratch,
+        limited(limit_bytes(documents)) as made,
+    ):
+        cgroup, before = made or (None, [])
+        pod = Pod(documents, Path(scratch), collector_binary(), before={"halo-otel": before})
         window_s = load(pod.volume("halo-otel-config") / "halo.yaml", {}).window.length
         log = Path(scratch) / "load.log"
         sender = Sender(pod.port["4317"], rate, 1, PHASE_S, log, spans_a_request=REQUEST_SPANS)
         try:
-            watch, found = run(pod, sender, 60 * minutes)
+            watch, found = run(pod, sender, 60 * minutes, cgroup)
             told = sender.finish()
             stored = pod.metric("halo_ingest_spans_total")
             runs = pod.metric("halo_analysis_runs_total")
@@ -165,12 +186,16 @@ def main(minutes: float, rate: float) -> int:
     for name, taken in watch.taken.items():
         if taken.cpu_m:
             print(taken.line(name))
+    if working := watch.working_mib:
+        print(f"working set {mean(working):.1f} MiB mean, {max(working):.1f} MiB most")
+    else:
+        print("no control group could be made: what they held stands for the working set")
     after = "none" if found is None else f"{found:.0f} s after the first span"
     print(f"first finding: {after} (window {window_s:.0f} s + {FINDING_AFTER_S:.0f} s)")
     both = watch.taken["together"]
     kept = {
         f"CPU ≤ {CPU_M:.0f} m": mean(both.cpu_m) <= CPU_M,
-        f"memory ≤ {MEMORY_MIB:.0f} MiB": both.held_mib <= MEMORY_MIB,
+        f"memory ≤ {MEMORY_MIB:.0f} MiB": max(working, default=both.held_mib) <= MEMORY_MIB,
     }
     if 60 * minutes > window_s + FINDING_AFTER_S:
         kept["first finding"] = found is not None and found <= window_s + FINDING_AFTER_S

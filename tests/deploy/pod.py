@@ -45,7 +45,8 @@ def variables(container: Document, address: str) -> dict[str, str]:
 class Pod:
     """The sidecars of the one pod among `documents`; its agent is the caller.
 
-    `more` are variables by container name, over those of the manifest.
+    `more` are variables by container name, over those of the manifest; `before` is what each one's command
+    line begins with.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Pod:
         directory: Path,
         collector: Path,
         more: Mapping[str, Mapping[str, str]] | None = None,
+        before: Mapping[str, list[str]] | None = None,
     ) -> None:
         [self.spec] = [
             one["spec"]["template"]["spec"]
@@ -65,6 +67,7 @@ class Pod:
         self.port = {port: free_port() for port in PORTS}
         self.grace_s = float(self.spec["terminationGracePeriodSeconds"])
         self._more = more or {}
+        self._before = before or {}
         self._binaries = {
             "halo-otel": [sys.executable, "-m", "halo_otel"],
             "otel-collector": [str(collector)],
@@ -92,7 +95,8 @@ class Pod:
             if name == "otel-collector":  # port 8888, which a machine has once
                 arguments.append("--config=yaml:service::telemetry::metrics::level: none")
             self.processes[name].spawn(
-                [*self._binaries[name], *arguments], self._environment(container)
+                [*self._before.get(name, []), *self._binaries[name], *arguments],
+                self._environment(container),
             )
             if "startupProbe" in container:
                 self.wait_for(name, "startupProbe")

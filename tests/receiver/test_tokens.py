@@ -54,6 +54,20 @@ async def test_each_token_of_the_file_lets_in(file: Path, tmp_path: Path, header
         assert len(rig.frames()) == 2
 
 
+async def test_refusals_are_counted_from_zero(file: Path, tmp_path: Path) -> None:
+    """Of a counter that begins at 1 Prometheus' `increase` says 0, and no alert would come."""
+    async with running(tmp_path / "journal", **keys(file)) as rig:
+        told = {
+            (
+                dict(reading.attributes)["transport"],
+                dict(reading.attributes)["reason"],
+            ): reading.value
+            for reading in rig.counters.snapshot()
+            if reading.name == "halo.receiver.unauthenticated_requests"
+        }
+    assert told == {(door, why): 0 for door in ("grpc", "http") for why in ("missing", "unknown")}
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [

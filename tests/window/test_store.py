@@ -218,6 +218,20 @@ def test_a_mistake_in_a_query_is_no_damage(store: WindowStore) -> None:
         view.con.execute("SELECT nonsense FROM spans")
 
 
+@pytest.mark.parametrize("error", [duckdb.InternalException, duckdb.FatalException])
+def test_when_duckdb_gives_up_in_a_query_the_next_tick_says_so(
+    open_store: Opener, error: type[duckdb.Error]
+) -> None:
+    """It would fail whatever is asked from then on; a new process opens the files again."""
+    store = open_store()
+    fill(store, 2)
+    with pytest.raises(error), store.view(0):
+        raise error("dictionary changed identity")
+    with pytest.raises(Unwritable, match=r"given up the windows .*: dictionary changed identity"):
+        store.seal_before(NOON_NS)
+    assert counted(open_store())[0] == 2
+
+
 def test_a_damaged_file_in_a_directory_of_any_name_is_no_lock(tmp_path: Path) -> None:
     settings = sections.Window(on_damage="stop")
     store = WindowStore(tmp_path / "blocks", settings, Counters())
