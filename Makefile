@@ -1,7 +1,7 @@
 # Everything a person or CI does here. `make` alone lists it.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench soak eval fuzz collector emission docs fmt lock emission-lock supply supply-lock audit sbom proto clean
+.PHONY: help demo test check bench soak eval fuzz collector backends emission docs fmt lock emission-lock supply supply-lock audit sbom proto clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ demo: $(RUNTIME) ## show it: real and generated traces, planted faults, what is 
 	if [ -x "$$collector" ]; then set -- --collector "$$collector"; else set --; fi; \
 	exec $(BIN)/halo-otel demo "$$@"
 
-test: $(PROTO) ## all tests; those that need Go's Collector or the SDKs of `make emission` skip without, but never in CI
+test: $(PROTO) ## all tests; those that need what Go builds or the SDKs of `make emission` skip without, but never in CI
 	@.ci/collector/build >/dev/null || { [ $$? -eq 69 ] && [ -z "$$CI" ]; }
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
@@ -51,6 +51,9 @@ fuzz: $(PROTO) ## look for inputs that crash what reads strangers' bytes: SECOND
 
 collector: ## build the pinned Collector for tests and demo, once, outside the checkout (needs Go)
 	@.ci/collector/build
+
+backends: ## build the pinned Loki and Prometheus that tests/backends asks, once, outside the checkout (needs Go)
+	@.ci/backends/build
 
 emission: $(DEV) ## install the SDKs that tests run, pinned, once, outside the checkout
 	@.ci/emission/build >/dev/null
