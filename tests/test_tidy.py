@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import FIRST
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "halo_otel"
 CODE = sorted(
@@ -69,6 +71,11 @@ def test_the_homes_exist() -> None:
     """A home that moved would make its rule forbid everything, or nothing."""
     for home, _ in BANNED.values():
         assert (PACKAGE / home).exists(), home
+
+
+@pytest.mark.parametrize("file", FIRST)
+def test_what_is_begun_first_exists(file: str) -> None:
+    assert (ROOT / "tests" / file).exists()
 
 
 @pytest.mark.parametrize("path", ROOMS, ids=name)

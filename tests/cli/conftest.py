@@ -320,10 +320,10 @@ def protobuf_requests() -> list[bytes]:
     return list(requests(traffic.spans))
 
 
-@pytest.fixture
-def traces_file(tmp_path: Path, protobuf_requests: list[bytes]) -> Path:
+@pytest.fixture(scope="session")
+def traces_file(tmp_path_factory: pytest.TempPathFactory, protobuf_requests: list[bytes]) -> Path:
     """Length-prefixed requests, as the Collector's file exporter writes them in `format: proto`."""
-    path = tmp_path / "traces.binpb"
+    path = tmp_path_factory.mktemp("traces") / "traces.binpb"
     framed = (len(request).to_bytes(4, "big") + request for request in protobuf_requests)
     path.write_bytes(b"".join(framed))
     return path

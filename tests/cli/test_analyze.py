@@ -15,10 +15,17 @@ from halo_otel.demo import bundled
 from halo_otel.errors import BadFile
 from halo_otel.importers.files import BadLine
 from halo_otel.model.finding import Severity, Status
+from halo_otel.model.report import Report
 from halo_otel.service.offline import analyze_files
 from tests.cli.conftest import REPORT, Command
 
 REAL = Path(bundled.__file__).parent / "traces" / "intercode-sql.jsonl.gz"
+
+
+@pytest.fixture(scope="module")
+def report(traces_file: Path) -> Report:
+    """What one analysis of `traces_file` finds."""
+    return analyze_files([traces_file], Analysis(), lambda read: None, lambda bad: None)
 
 
 def test_a_planted_loop_is_found(traces_file: Path) -> None:
@@ -38,23 +45,19 @@ def test_the_same_input_gives_the_same_bytes(traces_file: Path) -> None:
     assert reports[0].startswith("# What goes wrong in your agents")
 
 
-def test_several_files_are_one_window(traces_file: Path, tmp_path: Path) -> None:
+def test_several_files_are_one_window(traces_file: Path, report: Report) -> None:
     progress: list[int] = []
     bad: list[BadLine] = []
-    one = analyze_files([traces_file], Analysis(), progress.append, bad.append)
     both = analyze_files([traces_file, REAL], Analysis(), progress.append, bad.append)
     assert bad == []
-    assert both.window.traces > one.window.traces
-    assert set(one.window.services) < set(both.window.services)
+    assert both.window.traces > report.window.traces
+    assert set(report.window.services) < set(both.window.services)
     assert progress[-1] >= both.window.spans
 
 
-def test_spans_that_are_there_twice_count_once(traces_file: Path) -> None:
-    once, twice = (
-        analyze_files([traces_file] * n, Analysis(), lambda read: None, lambda bad: None)
-        for n in (1, 2)
-    )
-    assert once == twice
+def test_spans_that_are_there_twice_count_once(traces_file: Path, report: Report) -> None:
+    twice = analyze_files([traces_file] * 2, Analysis(), lambda read: None, lambda bad: None)
+    assert twice == report
 
 
 def test_bad_lines_are_named_counted_and_skipped(tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_a_report_goes_into_a_file(traces_file: Path, tmp_path: Path) -> None:
     [("html", "<!doctype html>"), ("sarif", "{"), ("json", "{"), ("markdown", "# ")],
 )
 def test_every_format_tells_the_same_findings(
-    traces_file: Path, tmp_path: Path, format_: str, begins: str
+    traces_file: Path, report: Report, tmp_path: Path, format_: str, begins: str
 ) -> None:
     out = tmp_path / "report"
     arguments = ["analyze", str(traces_file), "-q", "-f", format_, "-o", str(out)]
@@ -96,7 +99,6 @@ def test_every_format_tells_the_same_findings(
     written = out.read_text(encoding="utf-8")
     assert written.startswith(begins)
     assert written.endswith("\n")
-    report = analyze_files([traces_file], Analysis(), lambda read: None, lambda bad: None)
     assert report.findings
     assert all(finding.fingerprint in written for finding in report.findings)
     assert CliRunner().invoke(app, arguments[:-2]).stdout == written

@@ -34,8 +34,15 @@ def test_what_this_process_takes() -> None:
     assert reading("start_time_seconds") == 7
 
 
-def test_an_engine_without_traffic_does_not_pay_for_arrow() -> None:
-    """40 MB: it comes with the first row."""
-    script = "import sys, halo_otel.service.engine; print('pyarrow' in sys.modules)"
+@pytest.mark.parametrize(
+    ("module", "dear"),
+    [
+        ("halo_otel.service.engine", "pyarrow"),  # 40 MB: it comes with the first row
+        ("halo_otel.service.engine", "halo_otel.recursion"),  # it comes with `llm.model`
+        ("halo_otel.control.client", "sqlalchemy"),  # half of what a probe costs
+    ],
+)
+def test_nobody_pays_for_what_is_not_used(module: str, dear: str) -> None:
+    script = f"import sys, {module}; print({dear!r} in sys.modules)"
     command = [sys.executable, "-c", script]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
