@@ -57,7 +57,7 @@ def render(report: Report) -> str:
         "</head>",
         "<body>",
         *_head(report),
-        *_summary(summarize(report.findings)),
+        *_summary(summarize(report)),
     ]
     if report.findings:
         parts += ["<h2>Findings</h2>"]

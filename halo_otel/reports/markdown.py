@@ -30,7 +30,7 @@ def escape(text: str) -> str:
 
 def render(report: Report) -> str:
     """`report` as CommonMark, ending in a newline."""
-    parts = [*_head(report), *_first(summarize(report.findings))]
+    parts = [*_head(report), *_first(summarize(report))]
     if report.findings:
         parts += ["## Findings", ""]
     for place, finding in enumerate(report.findings, start=1):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from halo_otel.model.finding import Finding, Impact, Severity, Status
+from halo_otel.model.report import Report
 from halo_otel.reports.words import listed, share, waste, wasted
 
 TOP: Final = 3  # findings named at the top; a reader acts on a few at a time
@@ -27,17 +28,29 @@ class Summary:
     more: int
 
 
-def summarize(findings: Sequence[Finding]) -> Summary:
-    """Of `findings`, most important first, those that are open: warnings and worse ones before notes."""
-    open_ = [f for f in findings if f.status not in (Status.RESOLVED, Status.MUTED)]
+def summarize(report: Report) -> Summary:
+    """Of a report's findings, most important first, those that are open: warnings and worse ones before notes."""
+    open_ = [f for f in report.findings if f.status not in (Status.RESOLVED, Status.MUTED)]
     if not open_:
-        return Summary(headline="Nothing to fix: no finding is open.", first=(), more=0)
+        return Summary(headline=_nothing(report), first=(), more=0)
     urgent = [finding for finding in open_ if finding.severity is not Severity.INFO]
     first = tuple((urgent or open_)[:TOP])
     found = f"{_counted(open_)} open." if urgent else f"Nothing urgent: {_counted(open_)} open."
     saves = wasted(_together(first))
     gain = f" Mending what stands first saves up to {saves}." if saves else ""
     return Summary(headline=found + gain, first=first, more=len(open_) - len(first))
+
+
+def _nothing(report: Report) -> str:
+    """No finding is open; but nothing found is not nothing there when nothing was judged."""
+    if report.window.settled or report.findings:
+        return "Nothing to fix: no finding is open."
+    if report.window.traces:
+        return (
+            "Nothing is judged yet: a trace is, once nothing more has come of it for"
+            " analysis.trace_settle."
+        )
+    return "Nothing to judge: no trace has come."
 
 
 def figures(finding: Finding) -> str:
