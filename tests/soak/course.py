@@ -122,10 +122,13 @@ def has_analysed(rig: Rig, before: int) -> bool:
 
 
 def deaths(rig: Rig) -> list[str]:
-    """What the front says of engines that ended without a kill of ours."""
+    """What the front says of engines that ended neither by a kill of ours nor for want of the room that `fill_disk`
+    takes: an engine that is begun meanwhile has the front's limit."""
     log = rig.service.process.log.read_text(encoding="utf-8", errors="replace")
     return [
         line
         for line in log.splitlines()
-        if "the engine is started again in" in line and "with code -9;" not in line
+        if "the engine is started again in" in line
+        and "with code -9;" not in line
+        and "File too large" not in line
     ]
