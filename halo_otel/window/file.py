@@ -164,25 +164,27 @@ class WindowFile:
             raise unwritable(self.path, error) from error
         self.read_only = True
 
-    def replace(self, new: Path, let_go: LetGo) -> None:
+    def replace(self, con: Connection, new: Path, let_go: LetGo) -> None:
         """Put the file `new`, this sealed one without some rows, into its place; no view may be open.
 
         `new` is whole and on disk: a crash leaves one or the other. Raises `Unwritable`.
         """
-        assert not self.attached, "its owner puts another file in place of one that nobody reads"
         try:
+            self.detach(con)
             new.replace(self.path)
             self.spans -= let_go.spans
             self.log_records -= let_go.log_records
             self.let_go = let_go
             sync(self.path.parent)
-        except OSError as error:
+        except (duck.Error, OSError) as error:
             raise unwritable(self.path, error) from error
 
     def delete(self, con: Connection) -> None:
         """Remove the file for good; no view may be open on it."""
         self.detach(con)
-        self.path.unlink()
+        self.path.unlink(
+            missing_ok=True
+        )  # nobody holds it open, so somebody may have been before us
         wal_of(self.path).unlink(missing_ok=True)
 
 

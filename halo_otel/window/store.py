@@ -223,7 +223,7 @@ class WindowStore:
             if not any(file is kept for kept in self._files):  # expired meanwhile
                 discard(new_of(file.path))
                 return True
-            file.replace(new_of(file.path), let_go)
+            file.replace(self._connection, new_of(file.path), let_go)
         self._counters.add("halo.window.let_go_traces", let_go.traces)
         self._counters.add("halo.window.let_go_spans", let_go.spans)
         self._counters.add("halo.window.let_go_log_records", let_go.log_records)

@@ -100,6 +100,14 @@ def test_a_sealed_window_damaged_since_is_named_and_then_out_of_the_way(
     assert counters.value("halo.window.damaged") == 1
 
 
+def test_a_window_that_somebody_else_deleted_expires(open_store: Opener) -> None:
+    store = open_store(retention=60)
+    sealed(store, 2)
+    (store.directory / "20261121T120000Z.duckdb").unlink()
+    store.expire(NOON_NS + 3 * LENGTH_NS)
+    assert spans_of(store) == ["step 2"]
+
+
 def test_a_sealed_window_that_another_process_writes_to_waits_for_it(store: WindowStore) -> None:
     sealed(store, 2)
     path = str(store.directory / "20261121T120000Z.duckdb")
