@@ -19,8 +19,6 @@ Busy = duckdb.TransactionException  # another cursor's transaction is in the way
 UNWRITABLE: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 # After one of these DuckDB has given up the whole instance: nothing can be read or written any more.
 BROKEN: Final = (duckdb.InternalException, duckdb.FatalException)
-# Said of a statement after one whose own error was not told, as where memory runs out between the two.
-ABORTED: Final = "Current transaction is aborted"
 CORRUPT: Final = "Corrupt database file"  # in an error about a block with a wrong checksum
 
 # More texts than any analysis has; those of a hundred statements take a few MB.

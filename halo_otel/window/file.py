@@ -131,8 +131,6 @@ class WindowFile:
         try:
             append(con, self.database, counted(), self.known, journal_offset)
         except duck.UNWRITABLE as error:
-            if duck.ABORTED in str(error):
-                raise
             raise unwritable(self.path, error) from error
         self.spans += spans
         self.log_records += log_records

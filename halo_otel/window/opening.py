@@ -121,7 +121,10 @@ def _read(con: Connection, path: Path, *, read_only: bool) -> WindowFile:
 def _reattach(con: Connection, path: Path, read_only: bool, *, want: bool) -> bool:
     """Have the file attached read-only, or writable, as wanted."""
     if read_only != want:
-        con.execute(f"DETACH {database_of(path)}")  # checkpoints what was writable
+        if not read_only:
+            # DETACH would do it, too, but where the disk refuses, it does not tell the system's reason.
+            con.execute(f"CHECKPOINT {database_of(path)}")
+        con.execute(f"DETACH {database_of(path)}")
         attach(con, path, read_only=want)
     return want
 

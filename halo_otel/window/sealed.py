@@ -34,6 +34,7 @@ Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
 _BATCH_ROWS: Final = 4096
 _TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}")
+_AGAIN_S: Final = 0.05  # until it is interrupted again: what has not begun to run does not hear it
 _PATIENCE_S: Final = 3.0  # beyond its limit, until a query that hears no interrupt is killed
 
 _SUSPECTS: Final = """
@@ -167,9 +168,10 @@ class Sealed:
         with self._lock:
             self._end()
         with self._at_rest:
-            for cursor in self._cursors:
-                cursor.interrupt()
-            self._at_rest.wait_for(lambda: not self._cursors)
+            while self._cursors:
+                for cursor in self._cursors:
+                    cursor.interrupt()
+                self._at_rest.wait(_AGAIN_S)
             self._con.close()
 
     @property

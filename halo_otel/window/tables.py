@@ -90,6 +90,7 @@ def append(
     except BaseException:
         known.forget(added)
         con.rollback()
+        con.unregister("batch")
         raise
     try:
         con.commit()
@@ -114,7 +115,10 @@ def _insert(
     for name, table in arrow.items():
         # By name: a file that an older version laid out has its columns in another order.
         insertion = f"INSERT INTO {database}.{name} BY NAME FROM batch"
-        con.from_arrow(table).query("batch", insertion)
+        # A relation's `query` would tell of an error only that the transaction is aborted, not its reason.
+        con.register("batch", table)
+        con.execute(insertion)
+        con.unregister("batch")
     for ids in (known, added):
         ids.resources.update(resources.get("resource_id", ()))
         ids.scopes.update(scopes.get("scope_id", ()))

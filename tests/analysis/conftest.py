@@ -2,9 +2,9 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -30,6 +30,7 @@ ONE_THREAD = sections.Window(threads=1)
 _WHOLE = ("system_instructions", "tool_definitions", "retrieval_documents")
 
 Row = dict[str, object]
+Case = TypeVar("Case")
 
 
 class Run:
@@ -158,9 +159,21 @@ class Traffic:
     def __init__(self, seed: int = 0) -> None:
         self.runs: list[Run] = []
         self.random = random.Random(seed)
+        self.service = "shop"
+        self.cases: dict[str, Any] = {}  # by service
+
+    def each(self, cases: Iterable[Case]) -> Iterator[Case]:
+        """The cases, each with a service of its own for the runs of its turn.
+
+        Services are judged apart: what would be an analysis for each case takes one.
+        """
+        for number, case in enumerate(cases):
+            self.service = f"shop {number}"
+            self.cases[self.service] = case
+            yield case
 
     def run(self, **options: object) -> Run:
-        run = Run(len(self.runs), **options)  # type: ignore[arg-type]
+        run = Run(len(self.runs), **{"service": self.service, **options})  # type: ignore[arg-type]
         self.runs.append(run)
         return run
 
@@ -236,6 +249,22 @@ def findings_in(traffic: Traffic, *categories: str) -> list[Finding]:
     """The findings on `traffic`, only those of `categories` if any are named."""
     findings = report_on(traffic.rows).findings
     return [f for f in findings if not categories or f.category in categories]
+
+
+def apart(traffic: Traffic, findings: Iterable[Finding]) -> list[tuple[Any, list[Finding]]]:
+    """The cases that `traffic.each` went through, with the findings about each."""
+    told: dict[str, list[Finding]] = {service: [] for service in traffic.cases}
+    for finding in findings:
+        told[str(finding.subject.service)].append(finding)
+    return [(case, told[service]) for service, case in traffic.cases.items()]
+
+
+def one_each(traffic: Traffic, findings: Iterable[Finding]) -> list[tuple[Any, Finding]]:
+    """The same where there is one finding about each case."""
+    told = apart(traffic, findings)
+    for case, found in told:
+        assert len(found) == 1, (case, [finding.title for finding in found])
+    return [(case, finding) for case, (finding,) in told]
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ class TeamRun(Run):
 
 def team(traffic: Traffic, **options: object) -> TeamRun:
     """A new run of a team in `traffic`; runs lie an hour apart."""
+    options = {"service": traffic.service, **options}
     run = TeamRun(3_600 * len(traffic.runs), agent="lead", **options)
     traffic.runs.append(run)
     return run

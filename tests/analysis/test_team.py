@@ -2,10 +2,8 @@
 
 import json
 
-import pytest
-
 from halo_otel.model.finding import Finding, Role
-from tests.analysis.conftest import MS, Traffic, findings_in
+from tests.analysis.conftest import MS, Traffic, apart, findings_in
 from tests.analysis.team_runs import TeamRun, team
 
 LONG = "A paragraph of the draft, now better than the one before it. " * 12
@@ -97,14 +95,17 @@ def test_agents_that_pass_the_task_to_and_fro(traffic: Traffic) -> None:
     assert found.severity.value == "warn"
 
 
-@pytest.mark.parametrize(
-    "options", [{"rounds": 2}, {"rounds": 5, "work": True}, {"rounds": 5, "news": LONG}]
+NO_LOOPS: tuple[dict[str, object], ...] = (
+    {"rounds": 2},
+    {"rounds": 5, "work": True},
+    {"rounds": 5, "news": LONG},
 )
-def test_rounds_that_bring_something_or_are_few_are_no_loop(
-    traffic: Traffic, options: dict[str, object]
-) -> None:
-    for _ in range(20):
-        ping_pong(team(traffic), **options)  # type: ignore[arg-type]
+
+
+def test_rounds_that_bring_something_or_are_few_are_no_loop(traffic: Traffic) -> None:
+    for options in traffic.each(NO_LOOPS):
+        for _ in range(20):
+            ping_pong(team(traffic), **options)  # type: ignore[arg-type]
     assert not found_in(traffic, "handoff_loop")
 
 
@@ -187,20 +188,19 @@ def test_a_ticket_that_nobody_asks_for_again(traffic: Traffic) -> None:
     assert (found.subject.tool, found.impact.traces_affected) == (None, 5)
 
 
-@pytest.mark.parametrize(("answered", "found"), [(10, True), (0, False)])
-def test_a_ticket_of_who_otherwise_answers_at_once_is_an_exception(
-    traffic: Traffic, answered: int, found: bool
-) -> None:
+def test_a_ticket_of_who_otherwise_answers_at_once_is_an_exception(traffic: Traffic) -> None:
     """Also where most calls are like it; where all of them are, that is how the work goes on."""
     asks = {"task": "find the reason and report back"}
-    for number in range(60):
-        run = team(traffic)
-        if number < 12:
-            run.call("ask_digger", asks, f'{{"status": "accepted", "ticket": "t-88{number}"}}')
-        elif number < 12 + answered:
-            run.call("ask_digger", asks, f"the reason is {number}")
-        run.asked("x", says="done")
-    assert bool(found_in(traffic, "orphan_delegation")) is found
+    for answered, _ in traffic.each([(10, True), (0, False)]):
+        for number in range(60):
+            run = team(traffic)
+            if number < 12:
+                run.call("ask_digger", asks, f'{{"status": "accepted", "ticket": "t-88{number}"}}')
+            elif number < 12 + answered:
+                run.call("ask_digger", asks, f"the reason is {number}")
+            run.asked("x", says="done")
+    for (_, told), found in apart(traffic, found_in(traffic, "orphan_delegation")):
+        assert bool(found) is told
 
 
 def test_a_message_that_is_taken_on_is_no_task(traffic: Traffic) -> None:
@@ -240,13 +240,13 @@ def test_an_agent_that_does_nothing_for_half_of_the_run(traffic: Traffic) -> Non
     assert 115 < found.impact.seconds_wasted < 125
 
 
-@pytest.mark.parametrize("tool", ["request_approval", "ask_human"])
-def test_waiting_for_a_person_is_no_fault(traffic: Traffic, tool: str) -> None:
-    for number in range(20):
-        waits(team(traffic), 50 + number)
-    for _ in range(6):
-        waits(team(traffic), 20_000, before=tool)
-        waits(team(traffic), 20_000, after=tool)
+def test_waiting_for_a_person_is_no_fault(traffic: Traffic) -> None:
+    for tool in traffic.each(["request_approval", "ask_human"]):
+        for number in range(20):
+            waits(team(traffic), 50 + number)
+        for _ in range(6):
+            waits(team(traffic), 20_000, before=tool)
+            waits(team(traffic), 20_000, after=tool)
     assert not found_in(traffic, "waiting")
 
 
@@ -274,30 +274,28 @@ def waits_in(run: TeamRun, tool: str, ms: float, *, describes: str = "Reserves o
     run.asked("found", says="done")
 
 
-@pytest.mark.parametrize(
-    ("tool", "describes", "count"),
-    [
-        ("wait_for_worker", "Is there a worker?", 6),
-        ("acquireLock", "Locks it.", 6),
-        ("enter_desk", "Waits until the desk is free.", 6),
-        ("enter_desk", "Wait until a human agrees.", 0),
-        ("render_film", "Renders it, which takes a while.", 0),
-        ("await_approval", "Waits.", 0),
-    ],
+WAITERS = (
+    ("wait_for_worker", "Is there a worker?", 6),
+    ("acquireLock", "Locks it.", 6),
+    ("enter_desk", "Waits until the desk is free.", 6),
+    ("enter_desk", "Wait until a human agrees.", 0),
+    ("render_film", "Renders it, which takes a while.", 0),
+    ("await_approval", "Waits.", 0),
 )
-def test_a_tool_that_does_nothing_but_wait(
-    traffic: Traffic, tool: str, describes: str, count: int
-) -> None:
-    for number in range(20):
-        waits_in(team(traffic), tool, 50 + number, describes=describes)
-    for _ in range(6):
-        waits_in(team(traffic), tool, 20_000, describes=describes)
-    found = found_in(traffic, "waiting")
-    assert sum(one.impact.traces_affected for one in found) == count
-    for one in found:
-        cause = next(spot for spot in one.evidence if spot.role is Role.CAUSE)
-        names = {row["span_id"]: row["name"] for run in traffic.runs for row in run.rows}
-        assert names[cause.span_id] == f"execute_tool {tool}"
+
+
+def test_a_tool_that_does_nothing_but_wait(traffic: Traffic) -> None:
+    for tool, describes, _ in traffic.each(WAITERS):
+        for number in range(20):
+            waits_in(team(traffic), tool, 50 + number, describes=describes)
+        for _ in range(6):
+            waits_in(team(traffic), tool, 20_000, describes=describes)
+    names = {row["span_id"]: row["name"] for run in traffic.runs for row in run.rows}
+    for (tool, describes, count), found in apart(traffic, found_in(traffic, "waiting")):
+        assert sum(one.impact.traces_affected for one in found) == count, (tool, describes)
+        for one in found:
+            cause = next(spot for spot in one.evidence if spot.role is Role.CAUSE)
+            assert names[cause.span_id] == f"execute_tool {tool}"
 
 
 def test_who_works_beside_a_tool_that_waits_is_not_idle(traffic: Traffic) -> None:
@@ -333,23 +331,21 @@ def test_a_round_of_two_among_many_agents_that_do_not_loop(traffic: Traffic) -> 
     assert "transfer_to" in str(spans[cause.span_id])
 
 
-@pytest.mark.parametrize(("last", "count"), [(False, 6), (True, 0)])
-def test_an_agent_that_takes_part_only_to_do_again_what_was_done(
-    traffic: Traffic, last: bool, count: int
-) -> None:
+def test_an_agent_that_takes_part_only_to_do_again_what_was_done(traffic: Traffic) -> None:
     """A checker says what comes of it by a call of its own."""
-    for _ in range(20):
-        works(team(traffic), "north", range(3))
-    for _ in range(6):
-        run = team(traffic)
-        works(run, "north", range(3))
-        with run.working("checker"):
-            for topic in range(3):
-                run.call("search_web", {"q": f"{run.trace_id} {topic}"}, f"page {topic}")
-            if last:
-                run.call("submit_verdict", {"verdict": "good"}, "ok")
-    found = found_in(traffic, "duplicate_work")
-    assert sum(one.impact.traces_affected for one in found) == count
+    for last, _ in traffic.each([(False, 6), (True, 0)]):
+        for _ in range(20):
+            works(team(traffic), "north", range(3))
+        for _ in range(6):
+            run = team(traffic)
+            works(run, "north", range(3))
+            with run.working("checker"):
+                for topic in range(3):
+                    run.call("search_web", {"q": f"{run.trace_id} {topic}"}, f"page {topic}")
+                if last:
+                    run.call("submit_verdict", {"verdict": "good"}, "ok")
+    for (_, count), found in apart(traffic, found_in(traffic, "duplicate_work")):
+        assert sum(one.impact.traces_affected for one in found) == count
 
 
 def outlives(run: TeamRun, root_ms: float, *, named: str) -> None:
@@ -364,21 +360,19 @@ def outlives(run: TeamRun, root_ms: float, *, named: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("root_ms", "named", "count"),
-    [(9_000, "digger", 5), (9_000, "somebody", 0), (40_000, "digger", 0)],
-)
-def test_a_named_agent_that_outlives_the_run(
-    traffic: Traffic, root_ms: float, named: str, count: int
-) -> None:
-    well(traffic)
-    for _ in range(20):
-        with team(traffic).working("router") as run:
-            run.asked("what is to do?", says="nothing")
-    for _ in range(5):
-        outlives(team(traffic), root_ms, named=named)
-    found = found_in(traffic, "orphan_delegation")
-    assert sum(one.impact.traces_affected for one in found) == count
+OUTLIVING = ((9_000, "digger", 5), (9_000, "somebody", 0), (40_000, "digger", 0))
+
+
+def test_a_named_agent_that_outlives_the_run(traffic: Traffic) -> None:
+    for root_ms, named, _ in traffic.each(OUTLIVING):
+        well(traffic)
+        for _ in range(20):
+            with team(traffic).working("router") as run:
+                run.asked("what is to do?", says="nothing")
+        for _ in range(5):
+            outlives(team(traffic), root_ms, named=named)
+    for (root_ms, named, count), found in apart(traffic, found_in(traffic, "orphan_delegation")):
+        assert sum(one.impact.traces_affected for one in found) == count, (root_ms, named)
 
 
 def test_who_says_first_that_it_is_done_is_to_blame_not_who_passes_it_on(traffic: Traffic) -> None:

@@ -3,6 +3,7 @@ the system refuses the same calls, and it can be lifted."""
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import pytest
 
 from halo_otel.clock import ManualClock
 from halo_otel.config import sections
-from halo_otel.errors import JournalFull
+from halo_otel.errors import JournalFull, Unwritable
 from halo_otel.journal import FrameKind, Journal, JournalReader
 from halo_otel.selfobs import Counters
+from halo_otel.window.store import WindowStore
 from tests.faults.conftest import all_ingested, engine_of, readiness, request, send, stored
 from tests.path.conftest import Service, eventually
 from tests.service.running import Service as Analysed
+from tests.window.samples import NOON_NS, a_batch, a_span
 
 
 @contextmanager
@@ -64,6 +67,51 @@ def test_a_full_disk_under_the_windows_delays_and_loses_nothing(service: Service
     all_ingested(service)  # the next engine has no such limit: there is room again
     assert not (service.storage / "windows" / "quarantine").exists()
     assert stored(service) == list(range(500))
+
+
+@pytest.mark.parametrize("rows", [3_000, 5_000])
+def test_rows_that_a_full_disk_refuses_are_not_blamed_for_it(tmp_path: Path, rows: int) -> None:
+    """Fewer go by the write-ahead log, more into the file at once."""
+    store = WindowStore(tmp_path, sections.Window(), Counters())
+    store.open()
+    store.insert(NOON_NS, a_batch(*map(a_span, range(6000))), 1)
+    batch = a_batch(*map(a_span, range(10_000, 10_000 + rows)))
+    with files_of_at_most(64 << 10), pytest.raises(Unwritable, match="File too large"):
+        store.insert(NOON_NS, batch, 2)
+    store.close()
+
+    store.open()  # by the next engine, when there is room again
+    store.insert(NOON_NS, batch, 2)
+    assert [info.spans for info in store.windows()] == [6000 + rows]
+    store.close()
+
+
+def test_a_sound_window_is_not_set_aside_where_the_disk_is_full_at_the_start(
+    tmp_path: Path,
+) -> None:
+    """Killed between sealing it and bringing its last rows from the write-ahead log into the file."""
+    config = sections.Window(keep="all")
+    killed, windows = tmp_path / "killed", tmp_path / "windows"
+    store = WindowStore(killed, config, Counters())
+    store.open()
+    store.insert(NOON_NS, a_batch(*map(a_span, range(6000))), 1)
+    store._files[0].seal(store._connection)
+    shutil.copytree(killed, windows)
+    store.close()
+    assert list(windows.glob("*.wal"))
+
+    counters = Counters()
+    again = WindowStore(windows, config, counters)
+    with (
+        files_of_at_most(300 << 10),
+        pytest.raises(Unwritable, match=r"File too large.*Make room"),
+    ):
+        again.open()
+    assert not counters.value("halo.window.damaged")
+
+    again.open()  # there is room again
+    assert [info.spans for info in again.windows()] == [6000]
+    again.close()
 
 
 async def test_a_full_disk_under_the_registry_delays_findings_and_loses_none(

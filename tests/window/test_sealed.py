@@ -1,6 +1,8 @@
 """A sealed copy answers one SELECT over its tables, and nothing else, whatever is asked."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -12,6 +14,7 @@ from halo_otel.window.sealed import Limits, Sealed, Shown, Table, sealed
 from halo_otel.window.single import SingleWindow
 from tests.analysis.conftest import Traffic, batch
 
+ROOT = Path(__file__).parents[2]
 RUNS = 12
 SPANS = Table(
     name="spans",
@@ -400,10 +403,14 @@ def test_tables_that_were_brought_vanish_with_the_copy() -> None:
             assert opened.ask("from said").rows == (("a", 1.0, 1),)
 
 
+@pytest.mark.timeout(60)
 def test_it_can_be_closed_while_a_thread_is_still_asking() -> None:
-    """As when a task was cancelled: nobody waits for its thread any more, which goes on."""
+    """As when a task was cancelled: nobody waits for its thread any more, which goes on.
+
+    Also where it is told to end before its query has begun.
+    """
     with SingleWindow() as window, window.view() as view:
-        with sealed(view, (ELSE,)) as copy:
+        with sealed(view, (ELSE,), limits=Limits(seconds=600)) as copy:
             said: list[object] = []
 
             def ask() -> None:
@@ -420,3 +427,31 @@ def test_it_can_be_closed_while_a_thread_is_still_asking() -> None:
                 pass
         thread.join()
     assert [type(one) for one in said] == [BadQuery]
+
+
+GROWN = """
+import os
+from pathlib import Path
+from halo_otel.window.sealed import sealed
+from halo_otel.window.single import SingleWindow
+from tests.analysis.conftest import Traffic, batch
+from tests.window.test_sealed import ELSE
+
+def children():
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+len(b"x" * (400 << 20))  # more than a query may take, and gone again
+with SingleWindow() as window:
+    window.insert(batch(Traffic().healthy(1).rows))
+    with window.view() as view, sealed(view, (ELSE,)) as copy:
+        copy.ask("from names")
+        [first] = children()
+        copy.ask("from names")
+        assert children() == [first], "the process was replaced"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_what_its_parent_once_had_is_not_counted_as_its_own() -> None:
+    """Else each question to an engine that ever had as much costs the start of a process."""
+    subprocess.run([sys.executable, "-c", GROWN], cwd=ROOT, check=True, timeout=60)

@@ -30,13 +30,15 @@ _DESCRIBED: Final = (
 _IDLE: Final = rf"""
 create temp table frame_idle as
 with described as (
-  select distinct unnest(regexp_extract_all(text, '{_DESCRIBED}')) as definition
+  select text_id as definitions, unnest(regexp_extract_all(text, '{_DESCRIBED}')) as definition
   from texts where text_id in (select definitions from frame_offer) and regexp_matches(text, '"[Ww]aits?\s')),
+-- Of a trace: another service's tool of the same name may do something else.
 wait_tool as (
-  select tool from (select distinct tool from frame_call)
-  where regexp_matches(tool, '{_WAIT_TOOLS}') and not regexp_matches(tool, '{_HUMAN}')
+  select t, tool from frame_call where tool in (
+    select tool from (select distinct tool from frame_call)
+    where regexp_matches(tool, '{_WAIT_TOOLS}') and not regexp_matches(tool, '{_HUMAN}'))
   union
-  select regexp_extract(definition, '{_DESCRIBED}', 1) from described
+  select t, regexp_extract(definition, '{_DESCRIBED}', 1) from described join frame_offer using (definitions)
   where not regexp_matches(definition, '{_HUMAN}')),
 holder as (
   select s, t, service, agent, start_ns, end_ns, true as is_agent from frame_span where kind = 'agent'
@@ -53,7 +55,7 @@ wait as (
   select holder, s, start_ns, end_ns, false as is_call from child where waits
   union all
   select span.run, call.s, call.start_ns, call.end_ns, true
-  from frame_call call semi join wait_tool using (tool) join frame_span span using (s)
+  from frame_call call semi join wait_tool using (t, tool) join frame_span span using (s)
   where span.run is not null and not delegates and not handoff),
 busy as (
   select distinct wait.s from wait join frame_span span on span.run = wait.holder join frame_call other on span.s = other.s
