@@ -1,12 +1,13 @@
 """What all tests share: the real Collector, what is begun first, and that CI skips nothing."""
 
 import os
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.built import built
 
 ROOT = Path(__file__).parents[1]
 # The files that take longest, longest first: begun last, one of them would go on when all others are done.
@@ -53,8 +54,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def collector_binary() -> Path:
     """The Collector of this checkout's manifest; skips where nobody built it."""
-    build = [str(ROOT / ".ci" / "collector" / "build"), "--path"]
-    path = Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
+    path = built("collector")
     if not path.exists():
         pytest.skip("the Collector is not built: run `make collector` (it needs Go)")
     return path

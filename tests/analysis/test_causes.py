@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from halo_otel.analysis.causality.causes import fisher
 from halo_otel.model.finding import Finding, Role, Severity
-from tests.analysis.conftest import Traffic, findings_in
+from tests.analysis.conftest import Traffic, findings_in, one_each
 
 SEARCH, BOOK, PAY = "search_flights", "reserve_seat", "charge_card"
 
@@ -32,41 +32,40 @@ def told(traffic: Traffic) -> list[Finding]:
     return [one for one in findings_in(traffic) if one.severity is not Severity.INFO]
 
 
-@pytest.mark.parametrize(
-    ("book", "pay", "edge"),
-    [
-        ("no result of search_flights", "no result of reserve_seat", "says so"),
-        ("the previous step failed", "the previous step failed too", "says so"),
-        ("flight is empty", "booking is empty", "takes what it returns"),
-    ],
+FALLEN = (
+    ("no result of search_flights", "no result of reserve_seat", "says so"),
+    ("the previous step failed", "the previous step failed too", "says so"),
+    ("flight is empty", "booking is empty", "takes what it returns"),
 )
-def test_a_cascade_is_one_finding(traffic: Traffic, book: str, pay: str, edge: str) -> None:
-    good(traffic, 40)
-    fallen(traffic, 8, book, pay)
-    (one,) = told(traffic)
-    assert one.category == "cascade"
-    assert one.subject.tool == SEARCH
-    assert one.root_cause is not None
-    assert edge in one.root_cause.why
+
+
+def test_a_cascade_is_one_finding(traffic: Traffic) -> None:
+    for book, pay, _ in traffic.each(FALLEN):
+        good(traffic, 40)
+        fallen(traffic, 8, book, pay)
     first = {row["span_id"] for row in traffic.rows if row.get("tool_name") == SEARCH}
-    assert one.root_cause.span_id in first
-    assert one.summary.count("It explains") == 3  # the three errors are told here
+    for (_, _, edge), one in one_each(traffic, told(traffic)):
+        assert one.category == "cascade"
+        assert one.subject.tool == SEARCH
+        assert one.root_cause is not None
+        assert edge in one.root_cause.why
+        assert one.root_cause.span_id in first
+        assert one.summary.count("It explains") == 3  # the three errors are told here
 
 
-@pytest.mark.parametrize("given", ["", "None"])
-def test_what_only_ever_runs_in_failed_runs_falls_of_an_empty_value_too(
-    traffic: Traffic, given: str
-) -> None:
-    traffic.healthy(40)
-    for _ in range(8):
-        run = traffic.run(outcome=None)
-        run.call("start_export", {"to": "Oslo"}, None, error="HTTP 503 quota is used up")
-        run.call("job_state", {"job": given}, None, error=f"job {given or 'id'} is null or empty")
-        run.call("publish_page", {"page": 4}, None, error="the page has no export yet").turn()
-    (one,) = told(traffic)
-    assert (one.category, one.subject.tool) == ("cascade", "start_export")
-    assert one.root_cause is not None
-    assert "empty value" in one.root_cause.why
+def test_what_only_ever_runs_in_failed_runs_falls_of_an_empty_value_too(traffic: Traffic) -> None:
+    for empty in traffic.each(["", "None"]):
+        said = f"job {empty or 'id'} is null or empty"
+        traffic.healthy(40)
+        for _ in range(8):
+            run = traffic.run(outcome=None)
+            run.call("start_export", {"to": "Oslo"}, None, error="HTTP 503 quota is used up")
+            run.call("job_state", {"job": empty}, None, error=said)
+            run.call("publish_page", {"page": 4}, None, error="the page has no export yet").turn()
+    for _, one in one_each(traffic, told(traffic)):
+        assert (one.category, one.subject.tool) == ("cascade", "start_export")
+        assert one.root_cause is not None
+        assert "empty value" in one.root_cause.why
 
 
 def test_an_empty_option_is_no_edge(traffic: Traffic) -> None:
@@ -131,28 +130,26 @@ def test_an_error_next_to_a_cascade_stays_a_finding(traffic: Traffic) -> None:
     assert {one.category for one in told(traffic)} == {"cascade", "error"}
 
 
-@pytest.mark.parametrize(
-    ("error", "tool", "blamed"),
-    [
-        ("customer not found", "search", "llm"),
-        ("no such order", "search", "llm"),
-        ("Traceback: NameError x", "run_python", "llm"),
-        ("HTTP 503 unavailable", "search", "tool"),
-        ("request timed out: invalid state", "search", "tool"),
-        ("boom", "search", "tool"),
-    ],
+BLAMED = (
+    ("customer not found", "search", "llm"),
+    ("no such order", "search", "llm"),
+    ("Traceback: NameError x", "run_python", "llm"),
+    ("HTTP 503 unavailable", "search", "tool"),
+    ("request timed out: invalid state", "search", "tool"),
+    ("boom", "search", "tool"),
 )
-def test_the_turn_is_blamed_for_what_it_asked(
-    traffic: Traffic, error: str, tool: str, blamed: str
-) -> None:
-    traffic.healthy(30)
-    for n in range(6):
-        traffic.run(outcome=False).call(tool, {"q": f"trip {n}"}, None, error=error)
-    (one,) = findings_in(traffic, "error")
+
+
+def test_the_turn_is_blamed_for_what_it_asked(traffic: Traffic) -> None:
+    for error, tool, _ in traffic.each(BLAMED):
+        traffic.healthy(30)
+        for n in range(6):
+            traffic.run(outcome=False).call(tool, {"q": f"trip {n}"}, None, error=error)
     kinds = {row["span_id"]: row["span_kind"] for row in traffic.rows}
-    assert one.root_cause is not None
-    assert kinds[one.root_cause.span_id] == blamed
-    assert {kinds[spot.span_id] for spot in one.evidence} == {"llm", "tool"}
+    for (error, _, blamed), one in one_each(traffic, findings_in(traffic, "error")):
+        assert one.root_cause is not None
+        assert kinds[one.root_cause.span_id] == blamed, error
+        assert {kinds[spot.span_id] for spot in one.evidence} == {"llm", "tool"}
 
 
 def swallowing(traffic: Traffic, runs: int, *, outcome: bool, fallback: bool) -> None:
@@ -191,12 +188,10 @@ def test_a_swallowed_error_is_told_with_the_error_inside_it(traffic: Traffic) ->
     assert [spot.role for spot in one.evidence[:2]] == [Role.CAUSE, Role.SYMPTOM]
 
 
-@pytest.mark.parametrize(("outcome", "fallback"), [(True, False), (True, True), (False, True)])
-def test_inner_errors_that_do_no_harm_or_are_made_good_are_not_swallowed(
-    traffic: Traffic, outcome: bool, fallback: bool
-) -> None:
-    saved(traffic, 60)
-    swallowing(traffic, 8, outcome=outcome, fallback=fallback)
+def test_inner_errors_that_do_no_harm_or_are_made_good_are_not_swallowed(traffic: Traffic) -> None:
+    for outcome, fallback in traffic.each([(True, False), (True, True), (False, True)]):
+        saved(traffic, 60)
+        swallowing(traffic, 8, outcome=outcome, fallback=fallback)
     assert not findings_in(traffic, "swallowed_error")
 
 
@@ -207,42 +202,36 @@ def looked_up(traffic: Traffic, runs: int, result: str, *, error: str | None) ->
         run.turn()
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        '{"status": "ok", "rows": [], "page": 1, "more": false}',
-        "[]",
-        "rows:\npage: 1\nmore: False",
-        "- **rows**: \n- **page**: 1\n- **more**: False",
-        '[{"text": "{\\"order\\": null}"}]',
-        "No matching records found.",
-    ],
+NOTHING = (
+    '{"status": "ok", "rows": [], "page": 1, "more": false}',
+    "[]",
+    "rows:\npage: 1\nmore: False",
+    "- **rows**: \n- **page**: 1\n- **more**: False",
+    '[{"text": "{\\"order\\": null}"}]',
+    "No matching records found.",
 )
-def test_nothing_found_by_a_call_that_could_not_look_is_swallowed(
-    traffic: Traffic, result: str
-) -> None:
-    looked_up(traffic, 60, '{"rows": [{"id": 7}]}', error=None)
-    looked_up(traffic, 8, result, error="could not connect to server")
-    (one,) = told(traffic)
-    assert (one.category, one.subject.tool) == ("swallowed_error", "find_order")
-    assert "there is nothing" in one.summary
+TRUE_OR_FULL = (
+    ('{"rows": []}', "HTTP 404 Not Found"),
+    ('{"rows": [{"id": 7}], "warnings": []}', "could not connect to server"),
+    ('{"id": "ord-7", "note": null}', "could not connect to server"),
+    ("{}", "could not connect to server"),
+    ("saved", "could not connect to server"),
+)
 
 
-@pytest.mark.parametrize(
-    ("result", "error"),
-    [
-        ('{"rows": []}', "HTTP 404 Not Found"),
-        ('{"rows": [{"id": 7}], "warnings": []}', "could not connect to server"),
-        ('{"id": "ord-7", "note": null}', "could not connect to server"),
-        ("{}", "could not connect to server"),
-        ("saved", "could not connect to server"),
-    ],
-)
-def test_answers_that_are_true_or_full_are_not_swallowed(
-    traffic: Traffic, result: str, error: str
-) -> None:
-    looked_up(traffic, 60, '{"rows": [{"id": 7}]}', error=None)
-    looked_up(traffic, 8, result, error=error)
+def test_nothing_found_by_a_call_that_could_not_look_is_swallowed(traffic: Traffic) -> None:
+    for result in traffic.each(NOTHING):
+        looked_up(traffic, 60, '{"rows": [{"id": 7}]}', error=None)
+        looked_up(traffic, 8, result, error="could not connect to server")
+    for _, one in one_each(traffic, told(traffic)):
+        assert (one.category, one.subject.tool) == ("swallowed_error", "find_order")
+        assert "there is nothing" in one.summary
+
+
+def test_answers_that_are_true_or_full_are_not_swallowed(traffic: Traffic) -> None:
+    for result, error in traffic.each(TRUE_OR_FULL):
+        looked_up(traffic, 60, '{"rows": [{"id": 7}]}', error=None)
+        looked_up(traffic, 8, result, error=error)
     assert not findings_in(traffic, "swallowed_error")
 
 

@@ -1,6 +1,5 @@
 """Prompts that blow up, grow out of proportion or lose what they held, and those that work as meant."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,22 +30,20 @@ def test_a_single_run_with_a_huge_result_is_shown(traffic: Traffic) -> None:
     assert [one.severity for one in findings_in(traffic, "context_growth")] == ["info"]
 
 
-@pytest.mark.parametrize(
-    ("chars", "before", "after"),
-    [
-        (80_000, 900, 1_400),  # shortened before it was used
-        (80_000, 30_000, 50_000),  # the prompt was large before
-        (3_000, 900, 20_900),  # something else made it grow
-        (12_000, 900, 3_900),
-    ],
+HARMLESS = (
+    (80_000, 900, 1_400),  # shortened before it was used
+    (80_000, 30_000, 50_000),  # the prompt was large before
+    (3_000, 900, 20_900),  # something else made it grow
+    (12_000, 900, 3_900),
 )
-def test_long_results_that_do_no_harm_are_left_alone(
-    traffic: Traffic, chars: int, before: int, after: int
-) -> None:
-    for _ in range(30):
-        reads(traffic.run(), 1_000, 900, 1_200)
-    for _ in range(6):
-        reads(traffic.run(), chars, before, after)
+
+
+def test_long_results_that_do_no_harm_are_left_alone(traffic: Traffic) -> None:
+    for chars, before, after in traffic.each(HARMLESS):
+        for _ in range(30):
+            reads(traffic.run(), 1_000, 900, 1_200)
+        for _ in range(6):
+            reads(traffic.run(), chars, before, after)
     assert not findings_in(traffic, "context_growth")
 
 
@@ -72,22 +69,20 @@ def test_prompts_that_outgrow_other_runs_are_told(traffic: Traffic) -> None:
     assert found.traces == tuple(run.trace_id for run in runs)
 
 
-@pytest.mark.parametrize(
-    "prompts",
-    [
-        [1_000 + 150 * place for place in range(60)],  # long, and grows as usual
-        [1_000 + 2_500 * (place % 5) for place in range(15)],  # compacted
-        [12_000] * 10,  # large from the beginning
-        [1_000, 1_100, 1_200, 1_300, 1_400, 1_500, 12_000],  # one jump is no growth
-    ],
+CONVERSATIONS = (
+    [1_000 + 150 * place for place in range(60)],  # long, and grows as usual
+    [1_000 + 2_500 * (place % 5) for place in range(15)],  # compacted
+    [12_000] * 10,  # large from the beginning
+    [1_000, 1_100, 1_200, 1_300, 1_400, 1_500, 12_000],  # one jump is no growth
 )
-def test_long_and_compacted_conversations_are_left_alone(
-    traffic: Traffic, prompts: list[int]
-) -> None:
-    for number in range(30):
-        converses(traffic.run(), [1_000 + (150 + number) * place for place in range(8)])
-    for _ in range(6):
-        converses(traffic.run(), prompts)
+
+
+def test_long_and_compacted_conversations_are_left_alone(traffic: Traffic) -> None:
+    for prompts in traffic.each(CONVERSATIONS):
+        for number in range(30):
+            converses(traffic.run(), [1_000 + (150 + number) * place for place in range(8)])
+        for _ in range(6):
+            converses(traffic.run(), prompts)
     assert not findings_in(traffic, "context_growth")
 
 

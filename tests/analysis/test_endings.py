@@ -1,11 +1,10 @@
 """Runs that end too early or too late: at their limit, or with a part of the task open."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from halo_otel.analysis.detectors.step_limit import cap
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, apart, findings_in, one_each
 
 DONE = "All done, everything has been taken care of."
 
@@ -41,42 +40,41 @@ def test_runs_that_hand_in_their_answer_by_a_call_are_left_alone(traffic: Traffi
     assert not findings_in(traffic, "step_limit")
 
 
-@pytest.mark.parametrize("outcome", [True, None])
-def test_a_fixed_course_is_no_limit(traffic: Traffic, outcome: bool | None) -> None:
-    for _ in range(30):
-        works(traffic.run(outcome=outcome), 6)
+def test_a_fixed_course_is_no_limit(traffic: Traffic) -> None:
+    for outcome in traffic.each([True, None]):
+        for _ in range(30):
+            works(traffic.run(outcome=outcome), 6)
     assert not findings_in(traffic, "step_limit")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Max turns (10) exceeded",
-        "MaxTurnsExceeded: Max turns (10) exceeded",
-        "GraphRecursionError: Recursion limit of 25 reached without hitting a stop condition.",
-        "Agent stopped due to iteration limit or time limit.",
-        "Reached the maximum number of steps.",
-        "maximum iterations reached",
-        "MaxStepsExceeded: the agent is stopped",
-        "Agent stopped after the maximum of 12 steps.",
-    ],
+STOPPED = (
+    "Max turns (10) exceeded",
+    "MaxTurnsExceeded: Max turns (10) exceeded",
+    "GraphRecursionError: Recursion limit of 25 reached without hitting a stop condition.",
+    "Agent stopped due to iteration limit or time limit.",
+    "Reached the maximum number of steps.",
+    "maximum iterations reached",
+    "MaxStepsExceeded: the agent is stopped",
+    "Agent stopped after the maximum of 12 steps.",
 )
-def test_runs_that_say_so_are_told(traffic: Traffic, text: str) -> None:
-    traffic.healthy(30)
-    for number in range(6):
-        works(traffic.run(outcome=None), 2 + number).turn(
-            output_text=text, error_source="status", error_message=text
-        )
-        works(traffic.run(outcome=None), 2 + number).turn(
-            output_text=text, output_text_chars=len(text)
-        )
-    (found,) = findings_in(traffic, "step_limit")
-    assert len(found.traces) == 12
+
+
+def test_runs_that_say_so_are_told(traffic: Traffic) -> None:
+    for text in traffic.each(STOPPED):
+        traffic.healthy(30)
+        for number in range(6):
+            works(traffic.run(outcome=None), 2 + number).turn(
+                output_text=text, error_source="status", error_message=text
+            )
+            works(traffic.run(outcome=None), 2 + number).turn(
+                output_text=text, output_text_chars=len(text)
+            )
     calls = {row["span_id"] for row in traffic.rows if row["span_kind"] == "tool"}
-    assert found.root_cause is not None
-    assert (
-        found.root_cause.span_id in calls
-    )  # what the run was at, not what says that it was stopped
+    for text, found in one_each(traffic, findings_in(traffic, "step_limit")):
+        assert len(found.traces) == 12, text
+        assert found.root_cause is not None
+        # What the run was at, not what says that it was stopped.
+        assert found.root_cause.span_id in calls
 
 
 @given(st.dictionaries(st.integers(1, 40), st.integers(1, 300)))
@@ -105,21 +103,19 @@ def test_a_failed_part_that_the_end_leaves_out_is_told(traffic: Traffic) -> None
     assert "issue_refund" in found.summary
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("The mail has been sent. The refund failed, I am sorry.", None),
-        ("The mail has been sent, but the refund is still pending.", None),
-        (DONE, "The refund could not be issued; shall I go on with the mail?"),
-        ("Shall I go on? The mail was sent", None),
-    ],
+TOLD = (
+    ("The mail has been sent. The refund failed, I am sorry.", None),
+    ("The mail has been sent, but the refund is still pending.", None),
+    (DONE, "The refund could not be issued; shall I go on with the mail?"),
+    ("Is it all done?", None),
 )
-def test_saying_what_could_not_be_done_is_in_order(
-    traffic: Traffic, text: str, told: str | None
-) -> None:
-    traffic.healthy(20)
-    for _ in range(8):
-        lost(traffic.run(), text if not text.startswith("Shall") else "Is it all done?", told=told)
+
+
+def test_saying_what_could_not_be_done_is_in_order(traffic: Traffic) -> None:
+    for text, told in traffic.each(TOLD):
+        traffic.healthy(20)
+        for _ in range(8):
+            lost(traffic.run(), text, told=told)
     assert not findings_in(traffic, "premature_end")
 
 
@@ -174,20 +170,18 @@ def test_a_thing_of_the_task_that_no_call_is_about_is_told(traffic: Traffic) -> 
     assert "ORD-" in found.summary
 
 
-@pytest.mark.parametrize(
-    ("text", "orders"),
-    [
-        ("Cancel ORD-11 and ORD-12", ("ORD-11", "ORD-12")),
-        ("Cancel ORD-11 of customer CUST-4711", ("ORD-11",)),
-        ("I saw ORD-11 and ORD-12, what is new?", ()),
-    ],
+DONE_OR_OTHER: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Cancel ORD-11 and ORD-12", ("ORD-11", "ORD-12")),
+    ("Cancel ORD-11 of customer CUST-4711", ("ORD-11",)),
+    ("I saw ORD-11 and ORD-12, what is new?", ()),
 )
-def test_tasks_that_are_done_or_name_other_things_are_left_alone(
-    traffic: Traffic, text: str, orders: tuple[str, ...]
-) -> None:
-    traffic.healthy(20)
-    for _ in range(8):
-        asked(traffic.run(), text, *orders)
+
+
+def test_tasks_that_are_done_or_name_other_things_are_left_alone(traffic: Traffic) -> None:
+    for text, orders in traffic.each(DONE_OR_OTHER):
+        traffic.healthy(20)
+        for _ in range(8):
+            asked(traffic.run(), text, *orders)
     assert not findings_in(traffic, "premature_end")
 
 
@@ -213,37 +207,40 @@ def test_a_plan_of_boxes_is_a_plan(traffic: Traffic) -> None:
     assert found.traces == tuple(run.trace_id for run in traffic.runs[20::2])
 
 
-@pytest.mark.parametrize(
-    ("said", "orders", "told"),
-    [
-        ("ORD-11, ORD-12 and ORD-13 have been cancelled.", ("ORD-11", "ORD-12"), True),
-        ("All three (a/ORD_11.x, a/ORD_12.x) have been changed.", ("a/ORD_11.x",), True),
-        ("I've cancelled both ORD-11 and ORD-12.", ("ORD-11",), True),
-        ("ORD-11, ORD-12 have been cancelled.", ("ORD-11", "ORD-12"), False),
-        ("I found ORD-12 and ORD-13; ORD-11 has been cancelled.", ("ORD-11",), False),
-        ("ORD-12 and ORD-13 have been cancelled.", (), False),  # perhaps by a call that names none
-    ],
+LISTED: tuple[tuple[str, tuple[str, ...], bool], ...] = (
+    ("ORD-11, ORD-12 and ORD-13 have been cancelled.", ("ORD-11", "ORD-12"), True),
+    ("All three (a/ORD_11.x, a/ORD_12.x) have been changed.", ("a/ORD_11.x",), True),
+    ("I've cancelled both ORD-11 and ORD-12.", ("ORD-11",), True),
+    ("ORD-11, ORD-12 have been cancelled.", ("ORD-11", "ORD-12"), False),
+    ("I found ORD-12 and ORD-13; ORD-11 has been cancelled.", ("ORD-11",), False),
+    ("ORD-12 and ORD-13 have been cancelled.", (), False),  # perhaps by a call that names none
 )
-def test_an_answer_that_lists_what_no_call_was_about_is_told(
-    traffic: Traffic, said: str, orders: tuple[str, ...], told: bool
-) -> None:
-    traffic.healthy(20)
-    for _ in range(8):
-        run = traffic.run(outcome=None).call("get_customer", {"name": "Ada"}, "a customer")
-        for order in orders:
-            run.call("cancel_order", {"order": order}, f"cancelled {order}")
-        answer(run, said)
-    assert bool(findings_in(traffic, "premature_end")) is told
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["I changed the state of order {} and sent the letter.", "Order {} is with the state B2 now."],
+def test_an_answer_that_lists_what_no_call_was_about_is_told(traffic: Traffic) -> None:
+    for said, orders, _ in traffic.each(LISTED):
+        traffic.healthy(20)
+        for _ in range(8):
+            run = traffic.run(outcome=None).call("get_customer", {"name": "Ada"}, "a customer")
+            for order in orders:
+                run.call("cancel_order", {"order": order}, f"cancelled {order}")
+            answer(run, said)
+    for (said, _, told), found in apart(traffic, findings_in(traffic, "premature_end")):
+        assert bool(found) is told, said
+
+
+ONLY_PLANNED = (
+    "I changed the state of order {} and sent the letter.",
+    "Order {} is with the state B2 now.",
 )
-def test_a_change_that_was_only_planned_is_told(traffic: Traffic, said: str) -> None:
-    traffic.healthy(20)
-    for number in range(8):
-        run = traffic.run(outcome=None)
-        run.call("update_plan", {"items": "- [x] check\n- [ ] change"}, "saved")
-        answer(run, said.format(number))
-    assert findings_in(traffic, "premature_end")
+
+
+def test_a_change_that_was_only_planned_is_told(traffic: Traffic) -> None:
+    for said in traffic.each(ONLY_PLANNED):
+        traffic.healthy(20)
+        for number in range(8):
+            run = traffic.run(outcome=None)
+            run.call("update_plan", {"items": "- [x] check\n- [ ] change"}, "saved")
+            answer(run, said.format(number))
+    for said, found in apart(traffic, findings_in(traffic, "premature_end")):
+        assert found, said

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from halo_otel.analysis.claims import templates
 from halo_otel.analysis.frame import signatures
 from halo_otel.model.finding import Role, Severity
-from tests.analysis.conftest import Traffic, findings_in, view_of
+from tests.analysis.conftest import Traffic, apart, findings_in, view_of
 
 
 def failing(traffic: Traffic, texts: list[str], *, outcome: bool | None = False) -> None:
@@ -180,15 +180,12 @@ def failing_now_and_then(traffic: Traffic, runs: int, failing: int) -> None:
         run.turn()
 
 
-@pytest.mark.parametrize(
-    ("runs", "failing", "severity"),
-    [(100, 3, Severity.INFO), (100, 8, Severity.WARN), (40, 16, Severity.ERROR)],
-)
-def test_a_failure_warns_when_more_than_one_run_in_fifty_meets_it(
-    traffic: Traffic, runs: int, failing: int, severity: Severity
-) -> None:
-    failing_now_and_then(traffic, runs, failing)
-    assert [f.severity for f in findings_in(traffic, "error")] == [severity]
+def test_a_failure_warns_when_more_than_one_run_in_fifty_meets_it(traffic: Traffic) -> None:
+    rates = [(100, 3, Severity.INFO), (100, 8, Severity.WARN), (40, 16, Severity.ERROR)]
+    for runs, failing, _ in traffic.each(rates):
+        failing_now_and_then(traffic, runs, failing)
+    for (_, _, severity), found in apart(traffic, findings_in(traffic, "error")):
+        assert [f.severity for f in found] == [severity]
 
 
 def test_a_tool_that_is_seldom_used_and_mostly_fails_warns(traffic: Traffic) -> None:
@@ -216,50 +213,44 @@ def test_a_finding_about_lasting_failures_leaves_out_the_runs_that_made_it_good(
     assert "in 10 more that made it good" in error.summary
 
 
-@pytest.mark.parametrize(("steps", "severity"), [(1, Severity.WARN), (40, Severity.INFO)])
-def test_what_every_run_makes_good_warns_by_what_it_costs(
-    traffic: Traffic, steps: int, severity: Severity
-) -> None:
-    for number in range(40):
-        run = traffic.run(outcome=None)
-        run.call("fetch", {"id": number}, None, error="connection reset")
-        for step in range(steps):
-            run.call("fetch", {"id": f"{number} {step}"}, f"page {number} {step}")
-        run.turn()
-    assert [f.severity for f in findings_in(traffic, "error")] == [severity]
+def test_what_every_run_makes_good_warns_by_what_it_costs(traffic: Traffic) -> None:
+    for steps, _ in traffic.each([(1, Severity.WARN), (40, Severity.INFO)]):
+        for number in range(40):
+            run = traffic.run(outcome=None)
+            run.call("fetch", {"id": number}, None, error="connection reset")
+            for step in range(steps):
+                run.call("fetch", {"id": f"{number} {step}"}, f"page {number} {step}")
+            run.turn()
+    for (_, severity), found in apart(traffic, findings_in(traffic, "error")):
+        assert [f.severity for f in found] == [severity]
 
 
-@pytest.mark.parametrize(
-    ("other", "severity"),
-    [("find_user_by_name", Severity.INFO), ("get_weather", Severity.WARN)],
-)
-def test_reading_it_in_another_way_makes_it_good(
-    traffic: Traffic, other: str, severity: Severity
-) -> None:
-    for number in range(60):
-        run = traffic.run(outcome=None)
-        if number < 6:
-            run.call("find_user_by_email", {"email": number}, None, error="user not found")
-            run.call(other, {"q": number}, f"user {number}")
-        else:
-            run.call("find_user_by_email", {"email": number}, f"user {number}")
-        run.turn()
-    assert [f.severity for f in findings_in(traffic, "error")] == [severity]
+def test_reading_it_in_another_way_makes_it_good(traffic: Traffic) -> None:
+    ways = [("find_user_by_name", Severity.INFO), ("get_weather", Severity.WARN)]
+    for other, _ in traffic.each(ways):
+        for number in range(60):
+            run = traffic.run(outcome=None)
+            if number < 6:
+                run.call("find_user_by_email", {"email": number}, None, error="user not found")
+                run.call(other, {"q": number}, f"user {number}")
+            else:
+                run.call("find_user_by_email", {"email": number}, f"user {number}")
+            run.turn()
+    for (_, severity), found in apart(traffic, findings_in(traffic, "error")):
+        assert [f.severity for f in found] == [severity]
 
 
-@pytest.mark.parametrize("works", [True, False])
-def test_a_frameworks_second_attempt_makes_good_what_failed_in_the_first(
-    traffic: Traffic, works: bool
-) -> None:
-    for number in range(60):
-        run = traffic.run(outcome=None).call("search", {"q": number}, f"found {number}").turn()
-        for attempt in range(2 if number < 6 else 1):
-            fails = number < 6 and (attempt == 0 or not works)
-            step = run._add("attempt", "chain", ms=0, error_source="status" if fails else None)
-            error = "connection reset" if fails else None
-            run.child(str(step["span_id"]), "POST", error=error)
-    severities = {f.severity for f in findings_in(traffic, "error")}
-    assert severities == {Severity.INFO if works else Severity.WARN}
+def test_a_frameworks_second_attempt_makes_good_what_failed_in_the_first(traffic: Traffic) -> None:
+    for works in traffic.each([True, False]):
+        for number in range(60):
+            run = traffic.run(outcome=None).call("search", {"q": number}, f"found {number}").turn()
+            for attempt in range(2 if number < 6 else 1):
+                fails = number < 6 and (attempt == 0 or not works)
+                step = run._add("attempt", "chain", ms=0, error_source="status" if fails else None)
+                error = "connection reset" if fails else None
+                run.child(str(step["span_id"]), "POST", error=error)
+    for works, found in apart(traffic, findings_in(traffic, "error")):
+        assert {f.severity for f in found} == {Severity.INFO if works else Severity.WARN}
 
 
 def test_the_very_same_call_of_another_agent_makes_it_good(traffic: Traffic) -> None:

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Callable
 
-import pytest
-
 from halo_otel.model.finding import Finding, Severity
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, findings_in, one_each
 
 # In pieces, so that whoever scans this file for secrets finds none.
 KEY = "sk_live_" + "9aQ4Lm2TzR7cVx1BnW8eKd5Y"
@@ -31,12 +29,17 @@ def answered(run: Run, answer: str) -> Run:
     return run
 
 
-def ten(traffic: Traffic, leak: Callable[[Run], object]) -> list[Finding]:
-    """The findings on ten runs that do `leak` among twenty that do something else."""
-    for run in traffic.healthy(20).runs:
+def ten_do(traffic: Traffic, leak: Callable[[Run], object]) -> None:
+    """Ten runs that do `leak` among twenty that do something else."""
+    for run in traffic.healthy(20).runs[-20:]:
         asked(run, "Book me a trip.")
     for _ in range(10):
         leak(asked(traffic.run(), "What about my order?"))
+
+
+def ten(traffic: Traffic, leak: Callable[[Run], object]) -> list[Finding]:
+    """The findings on them."""
+    ten_do(traffic, leak)
     return findings_in(traffic, "data_exposure")
 
 
@@ -56,17 +59,20 @@ def test_a_secret_that_was_read_and_mailed_is_told(traffic: Traffic) -> None:
     assert "body" in found.recommendation
 
 
-@pytest.mark.parametrize("secret", [KEY, CLOUD, PEM])
-def test_a_secret_is_never_shown(traffic: Traffic, secret: str) -> None:
-    def leak(run: Run) -> None:
-        run.call("read_config", {}, secret)
-        answered(run, f"Here you are:\n{secret}")
+def test_a_secret_is_never_shown(traffic: Traffic) -> None:
+    for secret in traffic.each([KEY, CLOUD, PEM]):
 
-    (found,) = ten(traffic, leak)
-    assert found.subject.tool is None
-    whole = secret.splitlines()[-1]
-    for start in range(len(whole) - 5):
-        assert whole[start : start + 6] not in repr(found) or whole[start : start + 6] == "sk_liv"
+        def leak(run: Run, secret: str = secret) -> None:
+            run.call("read_config", {}, secret)
+            answered(run, f"Here you are:\n{secret}")
+
+        ten_do(traffic, leak)
+    for secret, found in one_each(traffic, findings_in(traffic, "data_exposure")):
+        assert found.subject.tool is None
+        shown, whole = repr(found), secret.splitlines()[-1]
+        for start in range(len(whole) - 5):
+            part = whole[start : start + 6]
+            assert part not in shown or part == "sk_liv"
 
 
 def test_an_echo_is_not_where_it_comes_from(traffic: Traffic) -> None:
@@ -172,25 +178,24 @@ def writes_a_file(run: Run) -> None:
     run.call("search_slack", {"query": f"who uses {KEY}?"}, "nobody")
 
 
-@pytest.mark.parametrize(
-    "healthy",
-    [
-        reads_a_secret,
-        lists_files,
-        hands_a_login_on,
-        makes_a_key_for_its_user,
-        handles_what_the_user_said,
-        pays,
-        extracts,
-        writes_examples,
-        shows_a_signed_link,
-        writes_a_file,
-    ],
+HEALTHY = (
+    reads_a_secret,
+    lists_files,
+    hands_a_login_on,
+    makes_a_key_for_its_user,
+    handles_what_the_user_said,
+    pays,
+    extracts,
+    writes_examples,
+    shows_a_signed_link,
+    writes_a_file,
 )
-def test_what_is_handled_as_it_should_is_no_exposure(
-    traffic: Traffic, healthy: Callable[[Run], None]
-) -> None:
-    assert not ten(traffic, healthy)
+
+
+def test_what_is_handled_as_it_should_is_no_exposure(traffic: Traffic) -> None:
+    for healthy in traffic.each(HEALTHY):
+        ten_do(traffic, healthy)
+    assert not findings_in(traffic, "data_exposure")
 
 
 def test_who_was_asked_for_what_is_unknown_is_not_judged(traffic: Traffic) -> None:

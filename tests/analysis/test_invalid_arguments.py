@@ -16,7 +16,7 @@ from halo_otel.analysis.wrongcalls.schemas import Kind
 from halo_otel.model.finding import Finding, Severity
 from halo_otel.window.single import SingleWindow
 from halo_otel.window.view import View
-from tests.analysis.conftest import Row, Run, Traffic, findings_in
+from tests.analysis.conftest import Row, Run, Traffic, findings_in, one_each
 
 DEFINITIONS = json.dumps(
     [
@@ -82,40 +82,39 @@ def bad(
         ask(traffic.run(outcome=error is None), given_, offer=offer, error=error).turn()
 
 
-@pytest.mark.parametrize("offer", [True, False])
-def test_a_misspelt_name_is_told_with_the_right_one(traffic: Traffic, *, offer: bool) -> None:
-    good(traffic, offer=offer)
-    bad(traffic, {"orderid": "o1", "seats": 2}, offer=offer)
-    (finding,) = invalid(traffic)
-    assert finding.severity is not Severity.INFO
-    assert dict(finding.subject.attributes) == {"argument": "orderid"}
-    assert finding.subject.tool == "book"
-    assert '"order_id"' in finding.recommendation
-    assert finding.impact.traces_affected == 6
+def test_a_misspelt_name_is_told_with_the_right_one(traffic: Traffic) -> None:
+    for offer in traffic.each([True, False]):
+        good(traffic, offer=offer)
+        bad(traffic, {"orderid": "o1", "seats": 2}, offer=offer)
+    for _, finding in one_each(traffic, invalid(traffic)):
+        assert finding.severity is not Severity.INFO
+        assert dict(finding.subject.attributes) == {"argument": "orderid"}
+        assert finding.subject.tool == "book"
+        assert '"order_id"' in finding.recommendation
+        assert finding.impact.traces_affected == 6
 
 
-@pytest.mark.parametrize("offer", [True, False])
-def test_a_missing_argument_is_told_when_the_tool_asks_for_it(
-    traffic: Traffic, *, offer: bool
-) -> None:
-    good(traffic, offer=offer)
-    bad(traffic, {"seats": 2, "cabin": "economy"}, offer=offer, error="order_id: Field required")
-    (finding,) = alarming(traffic)
-    assert '"order_id"' in finding.title
+def test_a_missing_argument_is_told_when_the_tool_asks_for_it(traffic: Traffic) -> None:
+    given = {"seats": 2, "cabin": "economy"}
+    for offer in traffic.each([True, False]):
+        good(traffic, offer=offer)
+        bad(traffic, given, offer=offer, error="order_id: Field required")
+    for _, finding in one_each(traffic, alarming(traffic)):
+        assert '"order_id"' in finding.title
 
 
-@pytest.mark.parametrize("offer", [True, False])
-def test_a_wrong_type_is_told(traffic: Traffic, *, offer: bool) -> None:
-    good(traffic, offer=offer)
-    bad(
-        traffic,
-        {"order_id": "", "seats": "two", "cabin": "economy"},
-        offer=offer,
-        error="seats: Input should be a valid integer",
-    )
-    (finding,) = alarming(traffic)
-    assert dict(finding.subject.attributes) == {"argument": "seats"}
-    assert "type" in finding.title
+def test_a_wrong_type_is_told(traffic: Traffic) -> None:
+    for offer in traffic.each([True, False]):
+        good(traffic, offer=offer)
+        bad(
+            traffic,
+            {"order_id": "", "seats": "two", "cabin": "economy"},
+            offer=offer,
+            error="seats: Input should be a valid integer",
+        )
+    for _, finding in one_each(traffic, alarming(traffic)):
+        assert dict(finding.subject.attributes) == {"argument": "seats"}
+        assert "type" in finding.title
 
 
 def test_a_value_that_is_not_allowed_is_told_with_the_nearest(traffic: Traffic) -> None:

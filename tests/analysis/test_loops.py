@@ -3,7 +3,7 @@
 import pytest
 
 from halo_otel.model.finding import Finding, Role, Severity
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, findings_in, one_each
 
 SAME = {"q": "Oslo"}
 
@@ -55,17 +55,18 @@ def test_the_cause_is_the_first_repeat(traffic: Traffic) -> None:
     assert loop.evidence[0].resource == {"service.name": "shop"}
 
 
-@pytest.mark.parametrize("period", range(2, 7))
-def test_periodic_loops_are_found_at_every_period(traffic: Traffic, period: int) -> None:
-    traffic.healthy(20)
-    for _ in range(4):
-        run = traffic.run()
+def test_periodic_loops_are_found_at_every_period(traffic: Traffic) -> None:
+    for period in traffic.each(range(2, 7)):
+        traffic.healthy(20)
         for _ in range(4):
-            for step in range(period):
-                run.call(f"read_{step}", {"path": step}, "same")
-    loop = only(findings_in(traffic, "loop"))
-    assert {"read_0", "read_1"} <= {f"read_{i}" for i in range(period) if f"read_{i}" in loop.title}
-    assert loop.impact.traces_affected == 4
+            run = traffic.run()
+            for _ in range(4):
+                for step in range(period):
+                    run.call(f"read_{step}", {"path": step}, "same")
+    for period, loop in one_each(traffic, findings_in(traffic, "loop")):
+        titled = {f"read_{i}" for i in range(period) if f"read_{i}" in loop.title}
+        assert {"read_0", "read_1"} <= titled
+        assert loop.impact.traces_affected == 4, period
 
 
 def test_where_a_periodic_loop_is_entered_is_not_part_of_its_identity() -> None:
@@ -98,14 +99,13 @@ def storm(
             run.call("fetch", {"url": "x"}, then)
 
 
-@pytest.mark.parametrize(("growing", "words"), [(True, "growing pauses"), (False, "no backoff")])
-def test_failed_attempts_are_a_retry_storm_and_not_a_loop(
-    traffic: Traffic, growing: bool, words: str
-) -> None:
-    storm(traffic.healthy(20), 6, growing=growing)
-    found = only(findings_in(traffic, "retry_storm", "loop", "redundant_call"))
-    assert found.category == "retry_storm"
-    assert words in found.summary
+def test_failed_attempts_are_a_retry_storm_and_not_a_loop(traffic: Traffic) -> None:
+    for growing, _ in traffic.each([(True, "growing pauses"), (False, "no backoff")]):
+        storm(traffic.healthy(20), 6, growing=growing)
+    findings = findings_in(traffic, "retry_storm", "loop", "redundant_call")
+    for (_, words), found in one_each(traffic, findings):
+        assert found.category == "retry_storm"
+        assert words in found.summary
 
 
 def test_bounded_retries_are_no_storm(traffic: Traffic) -> None:
@@ -185,28 +185,27 @@ def new_ids_each_time(run: Run) -> None:
         run.call("make_id", {}, f"id {number:08x}ab")
 
 
-@pytest.mark.parametrize(
-    "habit",
-    [
-        polling,
-        waiting_that_ends,
-        progress_that_stalls_once,
-        pagination,
-        batch_over_files,
-        edit_and_test,
-        searches_without_results,
-        redacted_arguments,
-        arguments_not_captured,
-        results_not_captured,
-        handoffs,
-        new_ids_each_time,
-    ],
+HABITS = (
+    polling,
+    waiting_that_ends,
+    progress_that_stalls_once,
+    pagination,
+    batch_over_files,
+    edit_and_test,
+    searches_without_results,
+    redacted_arguments,
+    arguments_not_captured,
+    results_not_captured,
+    handoffs,
+    new_ids_each_time,
 )
-def test_healthy_repetition_is_silent(traffic: Traffic, habit: object) -> None:
-    assert callable(habit)
-    traffic.healthy(20)
-    for _ in range(8):
-        habit(traffic.run())
+
+
+def test_healthy_repetition_is_silent(traffic: Traffic) -> None:
+    for habit in traffic.each(HABITS):
+        traffic.healthy(20)
+        for _ in range(8):
+            habit(traffic.run())
     assert not findings_in(traffic)
 
 

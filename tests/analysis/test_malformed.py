@@ -1,9 +1,7 @@
 """Model output that a program could not read."""
 
-import pytest
-
 from halo_otel.model.finding import Finding, Role, Severity
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, findings_in, one_each
 
 JSON_ERROR = "JSONDecodeError: Expecting ',' delimiter: line 1 column 9 (char 8)"
 
@@ -17,25 +15,25 @@ def span(run: Run, name: str, kind: str, error: str, parent: str | None = None) 
     return run
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        "OutputParserException: Could not parse LLM output: `hm`",
-        "Failed to parse structured output",
-        "UnexpectedModelBehavior: Exceeded maximum retries (1) for output validation",
-        "ModelBehaviorError: Invalid JSON when parsing {",
-        "tool_use_failed: Failed to call a function.",
-        JSON_ERROR,
-    ],
+PARSERS_SAY = (
+    "OutputParserException: Could not parse LLM output: `hm`",
+    "Failed to parse structured output",
+    "UnexpectedModelBehavior: Exceeded maximum retries (1) for output validation",
+    "ModelBehaviorError: Invalid JSON when parsing {",
+    "tool_use_failed: Failed to call a function.",
+    JSON_ERROR,
 )
-def test_a_parser_that_fails_after_a_turn_is_told(traffic: Traffic, error: str) -> None:
-    traffic.healthy(40)
-    for _ in range(5):
-        span(traffic.run(outcome=False).turn(), "parse_answer", "other", error)
-    (finding,) = malformed(traffic)
-    assert finding.severity is not Severity.INFO
+
+
+def test_a_parser_that_fails_after_a_turn_is_told(traffic: Traffic) -> None:
+    for error in traffic.each(PARSERS_SAY):
+        traffic.healthy(40)
+        for _ in range(5):
+            span(traffic.run(outcome=False).turn(), "parse_answer", "other", error)
     turns = {row["span_id"] for row in traffic.rows if row["span_kind"] == "llm"}
-    assert {one.span_id for one in finding.evidence if one.role is Role.CAUSE} <= turns
+    for error, finding in one_each(traffic, malformed(traffic)):
+        assert finding.severity is not Severity.INFO, error
+        assert {one.span_id for one in finding.evidence if one.role is Role.CAUSE} <= turns
 
 
 def test_arguments_that_are_no_json_are_told(traffic: Traffic) -> None:

@@ -1,7 +1,5 @@
 """Calls that only reword the one before, and calls that look like it."""
 
-import pytest
-
 from tests.analysis.conftest import Run, Traffic, findings_in
 
 REWORDED = (
@@ -53,12 +51,11 @@ LOOK_ALIKES: dict[str, tuple[str, list[dict[str, object]], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOOK_ALIKES)
-def test_what_looks_like_it_is_left_alone(traffic: Traffic, name: str) -> None:
-    tool, arguments, answer = LOOK_ALIKES[name]
-    traffic.healthy(20)
-    for _ in range(8):
-        calls(traffic.run(), tool, *arguments, answer=answer)
+def test_what_looks_like_it_is_left_alone(traffic: Traffic) -> None:
+    for tool, arguments, answer in traffic.each(LOOK_ALIKES.values()):
+        traffic.healthy(20)
+        for _ in range(8):
+            calls(traffic.run(), tool, *arguments, answer=answer)
     assert not findings_in(traffic, "loop")
 
 

@@ -1,8 +1,6 @@
 """Steps that bring nothing, one way or another, and long work that gets somewhere."""
 
-import pytest
-
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, findings_in, one_each
 
 WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll lagoon".split()
 
@@ -14,13 +12,14 @@ def searches(run: Run, steps: int, answer: str = "No results found.") -> Run:
     return run
 
 
-@pytest.mark.parametrize("answer", ["No results found.", "No results found for '{0}'."])
-def test_many_searches_that_find_nothing_are_told(traffic: Traffic, answer: str) -> None:
-    traffic.healthy(20)
-    runs = [searches(traffic.run(outcome=None), 11, answer) for _ in range(6)]
-    (found,) = findings_in(traffic, "no_progress")
-    assert found.traces == tuple(run.trace_id for run in runs)
-    assert "search_docs" in found.summary
+def test_many_searches_that_find_nothing_are_told(traffic: Traffic) -> None:
+    runs = {}
+    for answer in traffic.each(["No results found.", "No results found for '{0}'."]):
+        traffic.healthy(20)
+        runs[answer] = [searches(traffic.run(outcome=None), 11, answer) for _ in range(6)]
+    for answer, found in one_each(traffic, findings_in(traffic, "no_progress")):
+        assert found.traces == tuple(run.trace_id for run in runs[answer])
+        assert "search_docs" in found.summary
 
 
 def test_a_long_search_that_finds_something_each_time_gets_somewhere(traffic: Traffic) -> None:
@@ -37,13 +36,13 @@ def test_a_few_searches_that_find_nothing_are_in_order(traffic: Traffic) -> None
     assert not findings_in(traffic, "no_progress")
 
 
-@pytest.mark.parametrize("tool", ["delete_file", "run_command", "process_item"])
-def test_work_whose_answers_are_all_done_gets_somewhere(traffic: Traffic, tool: str) -> None:
-    traffic.healthy(20)
-    for _ in range(8):
-        run = traffic.run()
-        for place in range(12):
-            run.call(tool, {"id": f"{run.trace_id}-{place}"}, "done")
+def test_work_whose_answers_are_all_done_gets_somewhere(traffic: Traffic) -> None:
+    for tool in traffic.each(["delete_file", "run_command", "process_item"]):
+        traffic.healthy(20)
+        for _ in range(8):
+            run = traffic.run()
+            for place in range(12):
+                run.call(tool, {"id": f"{run.trace_id}-{place}"}, "done")
     assert not findings_in(traffic, "no_progress")
 
 

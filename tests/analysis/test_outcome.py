@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,12 @@ def only(traffic: Traffic) -> Judgement:
     return run
 
 
+def alone(traffic: Traffic) -> list[tuple[Any, Judgement]]:
+    """The cases that `traffic.each` went through with the one run of each, settled by itself."""
+    told = {run.service: outcome.settle([run]) for run in judged(traffic.rows)}
+    return [(case, told[service][0]) for service, case in traffic.cases.items()]
+
+
 def answer(run: Run, text: str, **columns: object) -> Run:
     run.turn()
     run.rows[-1] |= {"output_text": text, "output_text_chars": len(text), **columns}
@@ -34,52 +41,52 @@ def ask(run: Run, text: str) -> Run:
     return run
 
 
-@pytest.mark.parametrize(
-    ("columns", "vote"),
-    [
-        ({"output_text": "I'm sorry, but I was unable to complete the booking."}, "unable"),
-        ({"output_text": "Agent stopped due to max iterations."}, "step_limit"),
-        ({"output_text": "The trip is boo", "finish_reason": "length"}, "cut_off"),
-        ({"output_text": "Booked.", "finish_reason": "stop"}, "finished"),
-        ({"output_text": "", "output_text_chars": 0}, "empty_answer"),
-    ],
+LAST_WORDS: tuple[tuple[dict[str, object], str], ...] = (
+    ({"output_text": "I'm sorry, but I was unable to complete the booking."}, "unable"),
+    ({"output_text": "Agent stopped due to max iterations."}, "step_limit"),
+    ({"output_text": "The trip is boo", "finish_reason": "length"}, "cut_off"),
+    ({"output_text": "Booked.", "finish_reason": "stop"}, "finished"),
+    ({"output_text": "", "output_text_chars": 0}, "empty_answer"),
 )
-def test_the_last_words_vote(traffic: Traffic, columns: dict[str, str], vote: str) -> None:
-    answer(traffic.run(outcome=None).call("search", {"q": 1}), "x", **columns)
-    assert vote in only(traffic).votes
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "I could not find a nonstop flight, so I booked the one with a stop in Denver.",
-        "You can have at most 3 bags: the maximum number of bags is 3.",
-        "I'm sorry for the delay. Your order is on its way.",
-        "The limit of your card is 5,000.",
-    ],
+def test_the_last_words_vote(traffic: Traffic) -> None:
+    for columns, _ in traffic.each(LAST_WORDS):
+        answer(traffic.run(outcome=None).call("search", {"q": 1}), "x", **columns)
+    for (_, vote), run in alone(traffic):
+        assert vote in run.votes
+
+
+HEALTHY_WORDS = (
+    "I could not find a nonstop flight, so I booked the one with a stop in Denver.",
+    "You can have at most 3 bags: the maximum number of bags is 3.",
+    "I'm sorry for the delay. Your order is on its way.",
+    "The limit of your card is 5,000.",
 )
-def test_what_healthy_agents_say_is_no_failure(traffic: Traffic, text: str) -> None:
-    answer(traffic.run(outcome=None), text)
-    assert all(outcome.LABELS[vote].weight < 0 for vote in only(traffic).votes)
 
 
-@pytest.mark.parametrize(
-    ("evaluations", "failed"),
-    [
-        ('[{"name":"task_success","score":0.0}]', True),
-        ('[{"name":"user_feedback","label":"thumbs_down"}]', True),
-        ('[{"name":"correctness","label":"pass"}]', False),
-        ('[{"name":"toxicity","score":0.0}]', False),  # says nothing of the task: the status stays
-        ('[{"name":"task_success","score":0.5}]', False),
-        ('[{"name":"rating","score":4.5}]', False),  # of five? nobody says
-    ],
+def test_what_healthy_agents_say_is_no_failure(traffic: Traffic) -> None:
+    for text in traffic.each(HEALTHY_WORDS):
+        answer(traffic.run(outcome=None), text)
+    for text, run in alone(traffic):
+        assert all(outcome.LABELS[vote].weight < 0 for vote in run.votes), text
+
+
+EVALUATIONS = (
+    ('[{"name":"task_success","score":0.0}]', True),
+    ('[{"name":"user_feedback","label":"thumbs_down"}]', True),
+    ('[{"name":"correctness","label":"pass"}]', False),
+    ('[{"name":"toxicity","score":0.0}]', False),  # says nothing of the task: the status stays
+    ('[{"name":"task_success","score":0.5}]', False),
+    ('[{"name":"rating","score":4.5}]', False),  # of five? nobody says
 )
-def test_an_evaluation_of_the_task_outweighs_a_friendly_status(
-    traffic: Traffic, evaluations: str, failed: bool
-) -> None:
-    run = answer(traffic.run(outcome=True), "Done.")
-    run.rows[-1]["evaluations"] = evaluations
-    assert only(traffic).failed is failed
+
+
+def test_an_evaluation_of_the_task_outweighs_a_friendly_status(traffic: Traffic) -> None:
+    for evaluations, _ in traffic.each(EVALUATIONS):
+        answer(traffic.run(outcome=True), "Done.").rows[-1]["evaluations"] = evaluations
+    for (evaluations, failed), run in alone(traffic):
+        assert run.failed is failed, evaluations
 
 
 def test_a_friendly_answer_alone_says_nothing(traffic: Traffic) -> None:

@@ -2,10 +2,8 @@
 
 import json
 
-import pytest
-
 from halo_otel.model.finding import Role, Severity
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, apart, findings_in
 
 SAME = {"user": 7}
 
@@ -26,11 +24,11 @@ def test_asking_again_for_the_same_is_redundant(traffic: Traffic) -> None:
     assert [e.role for e in found.evidence[:2]] == [Role.CAUSE, Role.CONTRAST]
 
 
-@pytest.mark.parametrize("between", ["update_user", "run_shell", "send_mail"])
-def test_after_a_write_asking_again_is_reasonable(traffic: Traffic, between: str) -> None:
-    traffic.healthy(20)
-    for _ in range(10):
-        asked_again(traffic.run(), between)
+def test_after_a_write_asking_again_is_reasonable(traffic: Traffic) -> None:
+    for between in traffic.each(["update_user", "run_shell", "send_mail"]):
+        traffic.healthy(20)
+        for _ in range(10):
+            asked_again(traffic.run(), between)
     assert not findings_in(traffic, "redundant_call")
 
 
@@ -89,16 +87,14 @@ def asked_by_worker(run: Run, times: int, *, called: bool) -> None:
         run.span["end_ns"] = run.now_ns
 
 
-@pytest.mark.parametrize(("called", "count"), [(True, 0), (False, 10)])
-def test_an_agent_that_is_called_anew_knows_nothing(
-    traffic: Traffic, called: bool, count: int
-) -> None:
+def test_an_agent_that_is_called_anew_knows_nothing(traffic: Traffic) -> None:
     """After a handoff and back an agent still has the conversation; one that is called begins a new one."""
-    for number in range(40):
-        run = traffic.run().call("plan", {"n": number}, "planned")
-        asked_by_worker(run, 2 if number % 4 == 0 else 1, called=called)
-    found = findings_in(traffic, "redundant_call")
-    assert sum(one.impact.traces_affected for one in found) == count
+    for called, _ in traffic.each([(True, 0), (False, 10)]):
+        for number in range(40):
+            run = traffic.run().call("plan", {"n": number}, "planned")
+            asked_by_worker(run, 2 if number % 4 == 0 else 1, called=called)
+    for (_, count), found in apart(traffic, findings_in(traffic, "redundant_call")):
+        assert sum(one.impact.traces_affected for one in found) == count
 
 
 def test_what_a_few_runs_pay_dearly_for_is_told(traffic: Traffic) -> None:

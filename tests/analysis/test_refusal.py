@@ -1,8 +1,6 @@
 """Refusals of one step again and again, and those that are in order."""
 
-import pytest
-
-from tests.analysis.conftest import Run, Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, apart, findings_in
 
 NO = "I'm sorry, but I can't help with that request."
 
@@ -26,22 +24,23 @@ def test_refusing_the_same_step_again_is_told(traffic: Traffic) -> None:
     assert "I'm sorry" in found.summary
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "I cannot assist with issuing refunds.",
-        "I'm not able to complete this action.",
-        "As an AI language model, I don't have the ability to do this.",
-        "I must respectfully decline to continue.",
-        "Thank you for asking. I won't be able to process this payment: unable to comply; I refuse to proceed.",
-        "I’m sorry, I can’t do that.",
-    ],
+REFUSALS = (
+    "I cannot assist with issuing refunds.",
+    "I'm not able to complete this action.",
+    "As an AI language model, I don't have the ability to do this.",
+    "I must respectfully decline to continue.",
+    "Thank you for asking. I won't be able to process this payment: unable to comply; I refuse to proceed.",
+    "I’m sorry, I can’t do that.",
 )
-def test_refusals_have_many_words(traffic: Traffic, said: str) -> None:
-    traffic.healthy(20)
-    for _ in range(6):
-        refused(traffic.run(outcome=None), "issue the refund", "issue the refund", said=said)
-    assert findings_in(traffic, "refusal")
+
+
+def test_refusals_have_many_words(traffic: Traffic) -> None:
+    for said in traffic.each(REFUSALS):
+        traffic.healthy(20)
+        for _ in range(6):
+            refused(traffic.run(outcome=None), "issue the refund", "issue the refund", said=said)
+    for said, found in apart(traffic, findings_in(traffic, "refusal")):
+        assert found, said
 
 
 def test_what_the_provider_filters_needs_no_words(traffic: Traffic) -> None:

@@ -62,4 +62,4 @@ def test_reports_are_the_same_to_the_byte(
     found = {finding["detector"] for finding in json.loads(first)["findings"]}
     assert len(found) >= detectors_min, sorted(found)
     assert reported(telemetry, hash_seed=1, order=1, threads=2, shards=1) == first
-    assert reported(telemetry, hash_seed=2, order=2, threads=4, shards=5) == first
+    assert reported(telemetry, hash_seed=2, order=2, threads=4, shards=2) == first

@@ -2,10 +2,8 @@
 
 import json
 
-import pytest
-
 from halo_otel.model.finding import Finding, Role, Severity
-from tests.analysis.conftest import Traffic, findings_in
+from tests.analysis.conftest import Traffic, findings_in, one_each
 from tests.analysis.team_runs import TeamRun, team
 
 ORDER = {"order_id": "W4711"}
@@ -40,24 +38,27 @@ def reads_old(run: TeamRun, old: object = 3, new: object = 7) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(3, 7), ("v3", "v12"), ("2026-01-02T10:00:00Z", "2026-01-02T11:00:00+00:00")]
+OLD_AND_NEW: tuple[tuple[object, object], ...] = (
+    (3, 7),
+    ("v3", "v12"),
+    ("2026-01-02T10:00:00Z", "2026-01-02T11:00:00+00:00"),
 )
-def test_reading_an_older_version_than_another_agent_saw(
-    traffic: Traffic, old: object, new: object
-) -> None:
-    healthy(traffic)
-    for _ in range(6):
-        reads_old(team(traffic), old, new)
-    (found,) = stale(traffic)
-    assert (found.subject.agent, found.subject.tool, found.impact.traces_affected) == (
-        "packer",
-        "get_order",
-        6,
-    )
-    assert found.severity is not Severity.INFO
-    roles = [e.role for e in found.evidence[:3]]
-    assert roles == [Role.CAUSE, Role.SYMPTOM, Role.CONTRAST]
+
+
+def test_reading_an_older_version_than_another_agent_saw(traffic: Traffic) -> None:
+    for old, new in traffic.each(OLD_AND_NEW):
+        healthy(traffic)
+        for _ in range(6):
+            reads_old(team(traffic), old, new)
+    for versions, found in one_each(traffic, stale(traffic)):
+        assert (found.subject.agent, found.subject.tool, found.impact.traces_affected) == (
+            "packer",
+            "get_order",
+            6,
+        ), versions
+        assert found.severity is not Severity.INFO
+        roles = [e.role for e in found.evidence[:3]]
+        assert roles == [Role.CAUSE, Role.SYMPTOM, Role.CONTRAST]
 
 
 def test_an_etag_that_comes_back_after_a_newer_one_is_old(traffic: Traffic) -> None:
@@ -191,14 +192,10 @@ def test_without_versions_the_old_value_after_a_change_is_stale(traffic: Traffic
     assert found.subject.agent == "packer"
 
 
-@pytest.mark.parametrize(
-    ("answer", "after"), [("ok", "paid"), ("queued", "open"), ("ok", "cancelled")]
-)
-def test_a_value_that_changed_or_will_later_is_not_stale(
-    traffic: Traffic, answer: str, after: str
-) -> None:
-    for _ in range(20):
-        still_old(team(traffic), answer, after)
+def test_a_value_that_changed_or_will_later_is_not_stale(traffic: Traffic) -> None:
+    for answer, after in traffic.each([("ok", "paid"), ("queued", "open"), ("ok", "cancelled")]):
+        for _ in range(20):
+            still_old(team(traffic), answer, after)
     assert not stale(traffic)
 
 

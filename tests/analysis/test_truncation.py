@@ -1,9 +1,7 @@
 """Answers that are cut off, and answers that end by themselves."""
 
-import pytest
-
 from halo_otel.model.finding import Severity
-from tests.analysis.conftest import Traffic, findings_in
+from tests.analysis.conftest import Run, Traffic, apart, findings_in, one_each
 
 
 def test_final_answers_that_are_cut_off_are_told(traffic: Traffic) -> None:
@@ -17,35 +15,33 @@ def test_final_answers_that_are_cut_off_are_told(traffic: Traffic) -> None:
     assert found.severity is not Severity.INFO
 
 
-@pytest.mark.parametrize(
-    "text", ['{"items": [{"id": 1, "na', '```json\n{"a": [1, 2', '[{"a": 1}, {"b']
-)
-def test_json_without_its_end_is_cut_off(traffic: Traffic, text: str) -> None:
-    traffic.healthy(20)
-    for _ in range(6):
-        traffic.run(outcome=None).turn(output_text=text, output_text_chars=len(text))
-    assert findings_in(traffic, "truncation")
+def test_json_without_its_end_is_cut_off(traffic: Traffic) -> None:
+    cut = ['{"items": [{"id": 1, "na', '```json\n{"a": [1, 2', '[{"a": 1}, {"b']
+    for text in traffic.each(cut):
+        traffic.healthy(20)
+        for _ in range(6):
+            traffic.run(outcome=None).turn(output_text=text, output_text_chars=len(text))
+    for text, found in apart(traffic, findings_in(traffic, "truncation")):
+        assert found, text
 
 
-@pytest.mark.parametrize(
-    ("text", "more"),
-    [
-        ('{"a": 1}', {}),
-        ("```json\n[1, 2]\n```", {}),
-        ("[Note] this is no JSON", {}),
-        ('{"a": [1, 2', {"finish_reason": "stop"}),  # ends by itself: malformed, not cut
-        ('{"a": [1, 2', {"output_text_chars": 20_000}),  # cut by what recorded it
-        ('{"a": [1, 2', {"output_unknown": "truncated"}),
-        ("Done.", {"finish_reason": "stop"}),
-    ],
+WHOLE_OR_UNKNOWN: tuple[tuple[str, dict[str, object]], ...] = (
+    ('{"a": 1}', {}),
+    ("```json\n[1, 2]\n```", {}),
+    ("[Note] this is no JSON", {}),
+    ('{"a": [1, 2', {"finish_reason": "stop"}),  # ends by itself: malformed, not cut
+    ('{"a": [1, 2', {"output_text_chars": 20_000}),  # cut by what recorded it
+    ('{"a": [1, 2', {"output_unknown": "truncated"}),
+    ("Done.", {"finish_reason": "stop"}),
 )
-def test_answers_that_are_whole_or_unknown_are_left_alone(
-    traffic: Traffic, text: str, more: dict[str, object]
-) -> None:
-    traffic.healthy(20)
-    for _ in range(10):
-        columns: dict[str, object] = {"output_text_chars": len(text), **more}
-        traffic.run().turn(output_text=text, **columns)  # type: ignore[arg-type]
+
+
+def test_answers_that_are_whole_or_unknown_are_left_alone(traffic: Traffic) -> None:
+    for text, more in traffic.each(WHOLE_OR_UNKNOWN):
+        traffic.healthy(20)
+        for _ in range(10):
+            columns: dict[str, object] = {"output_text_chars": len(text), **more}
+            traffic.run().turn(output_text=text, **columns)  # type: ignore[arg-type]
     assert not findings_in(traffic, "truncation")
 
 
@@ -63,37 +59,39 @@ def test_an_agent_that_is_always_cut_is_meant_to_be(traffic: Traffic) -> None:
     assert not findings_in(traffic, "truncation")
 
 
-def breaks_off(traffic: Traffic, tokens: list[int], *, words: str, **columns: object) -> None:
+def breaks_off(traffic: Traffic, tokens: list[int], *, words: str, **columns: object) -> list[Run]:
+    """The runs that end with `words`, after so many tokens each."""
+    runs = []
     traffic.healthy(20)
     for number in tokens:
         run = traffic.run(outcome=None)
         run.turn(output_text=words, output_text_chars=len(words), **columns)  # type: ignore[arg-type]
         run.rows[-1]["output_tokens"] = number
+        runs.append(run)
+    return runs
 
 
-@pytest.mark.parametrize("words", ["First the amounts, then the", "Zuerst die Beträge,"])
-def test_answers_that_break_off_at_one_number_of_tokens_are_cut_off(
-    traffic: Traffic, words: str
-) -> None:
-    breaks_off(traffic, [1024] * 6 + [300, 711], words=words)
-    (found,) = findings_in(traffic, "truncation")
-    assert found.traces == tuple(run.trace_id for run in traffic.runs[20:26])
+def test_answers_that_break_off_at_one_number_of_tokens_are_cut_off(traffic: Traffic) -> None:
+    runs = {
+        words: breaks_off(traffic, [1024] * 6 + [300, 711], words=words)
+        for words in traffic.each(["First the amounts, then the", "Zuerst die Beträge,"])
+    }
+    for words, found in one_each(traffic, findings_in(traffic, "truncation")):
+        assert found.traces == tuple(run.trace_id for run in runs[words][:6])
 
 
-@pytest.mark.parametrize(
-    ("tokens", "words", "columns"),
-    [
-        ([1024] * 6, "First the amounts, then the dates.", {}),
-        ([1024] * 6, "First the amounts, then the", {"finish_reason": "stop"}),
-        ([300, 411, 522, 633, 744, 855], "First the amounts, then the", {}),
-        ([300] * 6 + [900], "First the amounts, then the", {}),  # it can go on for longer
-        ([12] * 6, "First the amounts, then the", {}),
-    ],
+ENDS: tuple[tuple[list[int], str, dict[str, object]], ...] = (
+    ([1024] * 6, "First the amounts, then the dates.", {}),
+    ([1024] * 6, "First the amounts, then the", {"finish_reason": "stop"}),
+    ([300, 411, 522, 633, 744, 855], "First the amounts, then the", {}),
+    ([300] * 6 + [900], "First the amounts, then the", {}),  # it can go on for longer
+    ([12] * 6, "First the amounts, then the", {}),
 )
-def test_answers_that_end_anywhere_or_as_sentences_do_are_left_alone(
-    traffic: Traffic, tokens: list[int], words: str, columns: dict[str, object]
-) -> None:
-    breaks_off(traffic, tokens, words=words, **columns)
+
+
+def test_answers_that_end_anywhere_or_as_sentences_do_are_left_alone(traffic: Traffic) -> None:
+    for tokens, words, columns in traffic.each(ENDS):
+        breaks_off(traffic, tokens, words=words, **columns)
     assert not findings_in(traffic, "truncation")
 
 

@@ -3,10 +3,8 @@
 import json
 from typing import Any
 
-import pytest
-
 from halo_otel.model.finding import Finding, Severity
-from tests.analysis.conftest import Row, Run, Traffic, findings_in
+from tests.analysis.conftest import Row, Run, Traffic, findings_in, one_each
 
 
 def ungrounded(traffic: Traffic) -> list[Finding]:
@@ -74,21 +72,20 @@ def test_many_inventions_do_not_make_a_reference_forgotten(traffic: Traffic) -> 
     assert finding.impact.traces_affected == 30
 
 
-@pytest.mark.parametrize(
-    "answer", ['{"found": false, "hint": "no such entry"}', "There is no such order.", "Not found"]
-)
-def test_an_answer_that_there_is_no_such_thing_teaches_nothing(
-    traffic: Traffic, answer: str
-) -> None:
+NO_SUCH = ('{"found": false, "hint": "no such entry"}', "There is no such order.", "Not found")
+
+
+def test_an_answer_that_there_is_no_such_thing_teaches_nothing(traffic: Traffic) -> None:
     """The tool takes what was invented, without an error, and says that it knows nothing of it."""
-    good(traffic)
-    for number in range(30):
-        run = heard(traffic.run(), "cancel my last order")
-        run.call("list_orders", {"n": f"i{number}"}, "open: none")
-        run.call("cancel", {"order_id": f"ord-99{number}41"}, answer).turn()
-    (finding,) = ungrounded(traffic)
-    assert finding.impact.traces_affected == 30
-    assert finding.severity is not Severity.INFO
+    for answer in traffic.each(NO_SUCH):
+        good(traffic)
+        for number in range(30):
+            run = heard(traffic.run(), "cancel my last order")
+            run.call("list_orders", {"n": f"i{number}"}, "open: none")
+            run.call("cancel", {"order_id": f"ord-99{number}41"}, answer).turn()
+    for answer, finding in one_each(traffic, ungrounded(traffic)):
+        assert finding.impact.traces_affected == 30, answer
+        assert finding.severity is not Severity.INFO
 
 
 def test_ids_of_several_parts(traffic: Traffic) -> None:

@@ -109,10 +109,10 @@ def test_a_backend_that_is_down_is_not_unknown(traffic: Traffic) -> None:
     assert not unknown(traffic)
 
 
-@pytest.mark.parametrize("tool", ["read_page", "docs__read_page", "functions.search", "docs/book"])
-def test_prefixes_do_not_confuse(traffic: Traffic, tool: str) -> None:
-    traffic.healthy(40)
-    calling(traffic, tool, error="failed", asking=OFFER)
+def test_prefixes_do_not_confuse(traffic: Traffic) -> None:
+    for tool in traffic.each(["read_page", "docs__read_page", "functions.search", "docs/book"]):
+        traffic.healthy(40)
+        calling(traffic, tool, error="failed", asking=OFFER)
     assert not unknown(traffic)
 
 

@@ -2,10 +2,8 @@
 
 import json
 
-import pytest
-
 from halo_otel.model.finding import Finding, Role, Severity
-from tests.analysis.conftest import Traffic, findings_in
+from tests.analysis.conftest import Traffic, apart, findings_in
 from tests.analysis.team_runs import TeamRun, team
 
 DOC = {"doc_id": "D7"}
@@ -53,27 +51,33 @@ def test_two_agents_that_write_different_values_at_once(traffic: Traffic) -> Non
     assert '"B"' in found.summary
 
 
-@pytest.mark.parametrize("options", [{"last": "A"}, {"key": "D8"}, {"field": "body"}])
-def test_the_same_value_another_thing_or_another_field_is_no_conflict(
-    traffic: Traffic, options: dict[str, str]
-) -> None:
-    for _ in range(20):
-        at_once(team(traffic), **options)
+def affected(traffic: Traffic, found: list[Finding]) -> list[tuple[int, int]]:
+    """Of each case, whose last member says so, how many traces are to be affected and how many are."""
+    return [
+        (case[-1], sum(one.impact.traces_affected for one in told))
+        for case, told in apart(traffic, found)
+    ]
+
+
+def test_the_same_value_another_thing_or_another_field_is_no_conflict(traffic: Traffic) -> None:
+    options: list[dict[str, str]] = [{"last": "A"}, {"key": "D8"}, {"field": "body"}]
+    for option in traffic.each(options):
+        for _ in range(20):
+            at_once(team(traffic), **option)
     assert not clashes(traffic)
 
 
-@pytest.mark.parametrize(("other", "count"), [("title", 6), ("body", 0)])
-def test_a_general_setter_conflicts_only_about_one_field(
-    traffic: Traffic, other: str, count: int
-) -> None:
-    ordered(traffic)
-    for _ in range(6):
-        run = team(traffic)
-        with run.at(1_000).working("writer"):
-            run.call("set_field", {**DOC, "field": "title", "value": "A"}, "ok")
-        with run.at(1_200).working("editor"):
-            run.call("set_field", {**DOC, "field": other, "value": "B"}, "ok")
-    assert sum(found.impact.traces_affected for found in clashes(traffic)) == count
+def test_a_general_setter_conflicts_only_about_one_field(traffic: Traffic) -> None:
+    for other, _ in traffic.each([("title", 6), ("body", 0)]):
+        ordered(traffic)
+        for _ in range(6):
+            run = team(traffic)
+            with run.at(1_000).working("writer"):
+                run.call("set_field", {**DOC, "field": "title", "value": "A"}, "ok")
+            with run.at(1_200).working("editor"):
+                run.call("set_field", {**DOC, "field": other, "value": "B"}, "ok")
+    for count, told in affected(traffic, clashes(traffic)):
+        assert told == count
 
 
 def test_looking_before_writing_is_no_conflict(traffic: Traffic) -> None:
@@ -158,14 +162,11 @@ def test_without_versions_a_prompt_that_does_not_tell_of_the_change_is_evidence(
     assert found.detector == "lost_update"
 
 
-@pytest.mark.parametrize(
-    "prompt", [None, "The writer has set the title of D7 to Apples. Pears are better."]
-)
-def test_without_versions_who_was_told_or_may_have_been_is_not_blamed(
-    traffic: Traffic, prompt: str | None
-) -> None:
-    for _ in range(20):
-        loses(team(traffic), versions=False, prompt=prompt)
+def test_without_versions_who_was_told_or_may_have_been_is_not_blamed(traffic: Traffic) -> None:
+    told = "The writer has set the title of D7 to Apples. Pears are better."
+    for prompt in traffic.each([None, told]):
+        for _ in range(20):
+            loses(team(traffic), versions=False, prompt=prompt)
     assert not clashes(traffic)
 
 
@@ -183,39 +184,40 @@ def test_a_stated_base_version_decides(traffic: Traffic) -> None:
     assert (found.detector, found.impact.traces_affected) == ("lost_update", 6)
 
 
-@pytest.mark.parametrize(
-    ("last", "other", "count"),
-    [(4, None, 6), (5, None, 0), (4, 4, 0)],
-    ids=["the same version twice", "the next version", "a version that other things have, too"],
+VERSIONS = (
+    (4, None, 6),  # the same version twice
+    (5, None, 0),  # the next version
+    (4, 4, 0),  # a version that other things have, too
 )
-def test_two_changes_that_make_the_same_version(
-    traffic: Traffic, last: int, other: int | None, count: int
-) -> None:
+
+
+def test_two_changes_that_make_the_same_version(traffic: Traffic) -> None:
     """Neither name of the tool nor a look says so, only the answers."""
-    for _ in range(6):
-        run = team(traffic)
-        with run.working("writer"):
-            answer = json.dumps({"saved": True, "revision": 4})
-            run.asked("begin").tool("polish_doc", {**DOC, "title": "Apples"}, answer)
-        with run.working("editor"):
-            answer = json.dumps({"saved": True, "revision": last})
-            run.asked("go on").tool("polish_doc", {**DOC, "title": "Pears"}, answer)
-            if other:
-                answer = json.dumps({"saved": True, "revision": other})
-                run.tool("polish_doc", {"doc_id": "D9", "title": "Plums"}, answer)
+    for last, other, _ in traffic.each(VERSIONS):
+        for _ in range(6):
+            run = team(traffic)
+            with run.working("writer"):
+                answer = json.dumps({"saved": True, "revision": 4})
+                run.asked("begin").tool("polish_doc", {**DOC, "title": "Apples"}, answer)
+            with run.working("editor"):
+                answer = json.dumps({"saved": True, "revision": last})
+                run.asked("go on").tool("polish_doc", {**DOC, "title": "Pears"}, answer)
+                if other:
+                    answer = json.dumps({"saved": True, "revision": other})
+                    run.tool("polish_doc", {"doc_id": "D9", "title": "Plums"}, answer)
     found = [one for one in clashes(traffic) if one.detector == "conflicting_write"]
-    assert sum(one.impact.traces_affected for one in found) == count
+    for count, told in affected(traffic, found):
+        assert told == count
 
 
-@pytest.mark.parametrize(("answer", "count"), [("1 file changed", 6), ("title: Pears", 0)])
-def test_an_answer_confirms_that_something_was_changed(
-    traffic: Traffic, answer: str, count: int
-) -> None:
-    ordered(traffic)
-    for _ in range(6):
-        run = team(traffic)
-        with run.at(1_000).working("writer"):
-            run.call("polish_doc", {**DOC, "title": "Apples"}, answer)
-        with run.at(1_200).working("editor"):
-            run.call("polish_doc", {**DOC, "title": "Pears"}, answer)
-    assert sum(one.impact.traces_affected for one in clashes(traffic)) == count
+def test_an_answer_confirms_that_something_was_changed(traffic: Traffic) -> None:
+    for answer, _ in traffic.each([("1 file changed", 6), ("title: Pears", 0)]):
+        ordered(traffic)
+        for _ in range(6):
+            run = team(traffic)
+            with run.at(1_000).working("writer"):
+                run.call("polish_doc", {**DOC, "title": "Apples"}, answer)
+            with run.at(1_200).working("editor"):
+                run.call("polish_doc", {**DOC, "title": "Pears"}, answer)
+    for count, told in affected(traffic, clashes(traffic)):
+        assert told == count

@@ -1,6 +1,5 @@
 """The whole way once: agents → Collector → halo-otel → Collector → real Loki and Prometheus."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from tests.backends.scene import Scene
 from tests.backends.servers import Loki, Prometheus
+from tests.built import built
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,8 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """Where Loki and Prometheus lie; skips where nobody built them."""
-    build = [str(ROOT / ".ci" / "backends" / "build"), "--path"]
-    path = Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
+    path = built("backends")
     if not path.exists():
         pytest.skip("Loki and Prometheus are not built: run `make backends` (it needs Go)")
     return path

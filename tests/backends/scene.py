@@ -71,9 +71,9 @@ class Scene:
         eventually("all is stored", self._stored)
         with ControlClient(f"127.0.0.1:{self.service.grpc_port}") as client:
             eventually("it is analysed", lambda: analysed(client))
-            eventually("figures are in Prometheus", self._counted)
+            eventually("figures are in Prometheus", lambda: self._counted(1))
             eventually("a rate needs a second analysis", lambda: analysed(client))
-            eventually("the second figures, too", self._counted)
+            eventually("the second figures, too", lambda: self._counted(2))
             self.findings = tuple(client.findings())
         eventually("all that was sent is in Loki", self.told)
 
@@ -135,10 +135,10 @@ class Scene:
         sent = self.prometheus.ask(SENT, instant=True).numbers
         return not waits and sent == self.loki.ask(RECORDS, instant=True).numbers
 
-    def _counted(self) -> bool:
-        """Whether what the last analysis counted came, and a second sample of it."""
-        runs = self.service.metric("halo_analysis_runs_total")
-        asked = f"count_over_time((sum(halo_analysis_runs_total) >= {runs:.0f})[1m:1s])"
+    def _counted(self, analyses: int) -> bool:
+        """Whether what so many analyses counted came, and a second sample of it."""
+        runs = f'sum(halo_analysis_runs_total{{trigger="demand"}}) >= {analyses}'
+        asked = f"count_over_time(({runs})[1m:1s])"
         return max(self.prometheus.ask(asked, instant=True).numbers, default=0) >= 2
 
 

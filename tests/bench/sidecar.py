@@ -27,12 +27,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
 
 from halo_otel.config.load import load
 from halo_otel.config.machine import Cgroup
+from tests.built import built
 from tests.deploy.cgroup import limited
 from tests.deploy.conftest import ROOT, Document
 from tests.deploy.pod import Pod, documents_of
 from tests.faults.conftest import children
 from tests.soak.rig import Sender
-from tests.soak.soak import collector_binary
 from tests.soak.watch import Life
 
 MANIFEST: Final = ROOT / "deploy" / "kubernetes" / "sidecar.yaml"
@@ -165,7 +165,7 @@ def main(minutes: float, rate: float) -> int:
         limited(limit_bytes(documents)) as made,
     ):
         cgroup, before = made or (None, [])
-        pod = Pod(documents, Path(scratch), collector_binary(), before={"halo-otel": before})
+        pod = Pod(documents, Path(scratch), built("collector"), before={"halo-otel": before})
         window_s = load(pod.volume("halo-otel-config") / "halo.yaml", {}).window.length
         log = Path(scratch) / "load.log"
         sender = Sender(pod.port["4317"], rate, 1, PHASE_S, log, spans_a_request=REQUEST_SPANS)

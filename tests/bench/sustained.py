@@ -7,7 +7,6 @@ arrived in windows over the same time, how far the journal grew, how long the se
 ready and what it holds in memory when idle.
 """
 
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
+from tests.built import built
 from tests.path.conftest import Collector, Service, eventually
 
 SPANS_PER_REQUEST = 500
@@ -99,8 +99,7 @@ def memory_mb(service: Service) -> float:
 
 
 def main(rate: float, seconds: float) -> None:
-    build = [str(Path(__file__).parents[2] / ".ci" / "collector" / "build"), "--path"]
-    binary = Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
+    binary = built("collector")
     with tempfile.TemporaryDirectory() as scratch:
         service = Service(Path(scratch) / "service", {"HALO_EXPORTERS_OTLP_ENABLED": "false"})
         collector = Collector(binary, Path(scratch) / "collector", service)

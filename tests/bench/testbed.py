@@ -14,10 +14,10 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
+from tests.built import built
 from tests.soak.course import Outcome, nothing, soak
 from tests.soak.refusing import Refusing
 from tests.soak.rig import Rig
-from tests.soak.soak import collector_binary
 from tests.soak.table import cpu, exactness, show, speed
 
 REFUSED_SHARE = 0.7
@@ -27,7 +27,7 @@ SEED = 7
 def run(rate: float, seconds: float, refused_share: float) -> tuple[Outcome, Refusing | None]:
     course = partial(nothing, seconds=seconds)
     with tempfile.TemporaryDirectory(prefix="halo-testbed-") as scratch:
-        rig = Rig(collector_binary(), Path(scratch), rate, window_s=5, lookback_s=180)
+        rig = Rig(built("collector"), Path(scratch), rate, window_s=5, lookback_s=180)
         if not refused_share:
             return soak(rig, Path(scratch), course, seed=SEED), None
         with Refusing(rig.service.grpc_port, refused_share, Random(SEED)) as refusing:

@@ -1,6 +1,7 @@
 """What the command line talks to: a real control service, real receivers, real files."""
 
 import asyncio
+import gzip
 import os
 import subprocess
 import sys
@@ -23,10 +24,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from halo_otel.cli import main
 from halo_otel.clock import NS_PER_S, SystemClock
 from halo_otel.config.sections import Emit
 from halo_otel.control.server import ControlServer
 from halo_otel.control.sources import ServiceStatus, Sources, TraceSummary
+from halo_otel.demo import bundled
 from halo_otel.demo.faults import Fault, FaultKind
 from halo_otel.demo.traffic import generate
 from halo_otel.findings.registry import Registry
@@ -48,6 +51,7 @@ from halo_otel.otlp.encode import requests
 from halo_otel.selfobs import Counters, Reading
 from halo_otel.window import LetGo, WindowInfo
 
+REAL = Path(bundled.__file__).parent / "traces" / "intercode-sql.jsonl.gz"
 START_NS = 1_763_690_000 * NS_PER_S
 TRACE = TraceId("0af7651916cd43dd8448eb211c80319c")
 SPAN = SpanId("b7ad6b7169203331")
@@ -329,6 +333,15 @@ def traces_file(tmp_path_factory: pytest.TempPathFactory, protobuf_requests: lis
     return path
 
 
+@pytest.fixture(scope="session")
+def real_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first of the bundled real traces, one in a line: for what does not ask how many there are."""
+    lines = gzip.decompress(REAL.read_bytes()).splitlines(keepends=True)
+    path = tmp_path_factory.mktemp("real") / "real.jsonl"
+    path.write_bytes(b"".join(lines[:20]))
+    return path
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -348,5 +361,25 @@ def command(tmp_path: Path) -> Command:
             check=False,
             env={**clean, "HOME": str(tmp_path), **(environ or {})},
         )
+
+    return run
+
+
+@pytest.fixture
+def main_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """As `command`, in this process: for the many cases of what one real process has shown."""
+    for name in [name for name in os.environ if name.startswith("HALO_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        line = ["halo-otel", *map(str, arguments)]
+        monkeypatch.setattr("sys.argv", line)
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert isinstance(left.value.code, int)
+        return subprocess.CompletedProcess(line, left.value.code, *capsys.readouterr())
 
     return run

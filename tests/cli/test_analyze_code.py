@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from halo_otel.cli.app import app
 from halo_otel.errors import ConfigError
+from halo_otel.recursion.claims.checking import CLAIMS_MAX
 from tests.codebase.repositories import repository
 from tests.llm.server import MODEL, Reply, Script, Scripted, says
 
@@ -31,8 +32,11 @@ async def analyze(script: Script, *arguments: str) -> tuple[Result, Scripted]:
     return result, server
 
 
-def citing(path: str, line: int, text: str, advice: str) -> Script:
-    """Looks at spans and code, then claims what holds of any runs and cites this."""
+Citation = tuple[str, int, str, str]
+
+
+def citing(*citations: Citation) -> Script:
+    """Looks at spans and code, then claims what holds of any runs, once with each of path, line, text and advice."""
 
     def script(request: Json) -> Reply:
         if "refute" in json.dumps(request["messages"]):
@@ -54,34 +58,39 @@ def citing(path: str, line: int, text: str, advice: str) -> Script:
             json.loads(one) for one in looked[0]["content"].split("\n") if one.startswith("{")
         )
         place = {"trace_id": row["trace_id"], "span_id": row["span_id"]}
-        claim = {
-            "subject": {"service": None, "agent": None, "tool": None, "model": None},
-            "statement": "Agents call tools in these runs.",
-            "predicates": [
-                {
-                    "sql": "select count(*) from traces where calls > 0",
-                    "parameters": [],
-                    "comparison": ">",
-                    "expected": 0,
-                }
-            ],
-            "spans": [place],
-            "quotes": [{**place, "field": "name", "text": row["name"]}],
-            "contrast": None,
-            "causal": False,
-            "edge": None,
-            "severity": "info",
-            "recommendation": advice,
-            "code": [{"path": path, "line": line, "text": text}],
-        }
-        return says(calls=(("report", {"claims": [{"claim": claim}]}),))
+        claims = [{"claim": claim(place, row["name"], *citation)} for citation in citations]
+        return says(calls=(("report", {"claims": claims}),))
 
     return script
 
 
+def claim(place: Json, name: str, path: str, line: int, text: str, advice: str) -> Json:
+    return {
+        "subject": {"service": None, "agent": None, "tool": None, "model": None},
+        "statement": "Agents call tools in these runs.",
+        "predicates": [
+            {
+                "sql": "select count(*) from traces where calls > 0",
+                "parameters": [],
+                "comparison": ">",
+                "expected": 0,
+            }
+        ],
+        "spans": [place],
+        "quotes": [{**place, "field": "name", "text": name}],
+        "contrast": None,
+        "causal": False,
+        "edge": None,
+        "severity": "info",
+        "recommendation": advice,
+        "code": [{"path": path, "line": line, "text": text}],
+    }
+
+
 async def test_a_line_of_code_is_cited(traces_file: Path, tmp_path: Path) -> None:
     root = repository(tmp_path / "code")
-    script = citing("src/agent.py", 1, "MAX_RETRIES = 50", "Lower the limit in src/agent.py:1.")
+    advice = "Lower the limit in src/agent.py:1."
+    script = citing(("src/agent.py", 1, "MAX_RETRIES = 50", advice))
     result, server = await analyze(script, str(traces_file), "--code", str(root))
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -93,31 +102,37 @@ async def test_a_line_of_code_is_cited(traces_file: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "line", "text", "advice"),
+    "citations",  # as many as one report may have
     [
-        ("src/agent.py", 2, "MAX_RETRIES = 50", ""),
-        ("src/agent.py", 999, "MAX_RETRIES = 50", ""),
-        ("src/agent.py", 1, "MAX_RETRIES = 51", ""),
-        ("src/nowhere.py", 1, "MAX_RETRIES = 50", ""),
-        (".env", 1, "TOKEN=1", ""),
-        ("src/agent.py", 1, "MAX_RETRIES = 50", "Look at src/agent.py:6."),
+        (
+            ("src/agent.py", 2, "MAX_RETRIES = 50", ""),
+            ("src/agent.py", 999, "MAX_RETRIES = 50", ""),
+            ("src/agent.py", 1, "MAX_RETRIES = 51", ""),
+        ),
+        (
+            ("src/nowhere.py", 1, "MAX_RETRIES = 50", ""),
+            (".env", 1, "TOKEN=1", ""),
+            ("src/agent.py", 1, "MAX_RETRIES = 50", "Look at src/agent.py:6."),
+        ),
     ],
 )
 async def test_a_false_citation_does_not_ship(
-    traces_file: Path, tmp_path: Path, path: str, line: int, text: str, advice: str
+    traces_file: Path, tmp_path: Path, citations: tuple[Citation, ...]
 ) -> None:
+    assert len(citations) == CLAIMS_MAX
     root = repository(tmp_path / "code")
-    result, _ = await analyze(
-        citing(path, line, text, advice), str(traces_file), "--code", str(root)
-    )
+    result, server = await analyze(citing(*citations), str(traces_file), "--code", str(root))
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert report["usage"]["claims_dropped"] > 0
+    assert report["usage"]["claims_dropped"] >= CLAIMS_MAX
+    told = json.dumps([body["messages"] for body in server.bodies])
+    wrong = set(re.findall(r"claim (\d): (?:code_not_found|name_unverified): ", told))
+    assert wrong == {"1", "2", "3"}  # each is told what is wrong with its citation
     assert not any(re.search(r"\.py:\d|\.env", json.dumps(one)) for one in report["findings"])
 
 
 async def test_without_code_no_tool_is_offered(traces_file: Path) -> None:
-    _, server = await analyze(citing("x", 1, "x", ""), str(traces_file))
+    _, server = await analyze(citing(("x", 1, "x", "")), str(traces_file))
     assert server.requests
     offered = json.dumps([body.get("tools") for body in server.bodies])
     assert "code_read" not in offered
@@ -129,6 +144,6 @@ async def test_where_nothing_may_leave_no_code_does(
 ) -> None:
     monkeypatch.setenv("HALO_LLM_PAYLOADS", "none")
     root = repository(tmp_path / "code")
-    result, server = await analyze(citing("x", 1, "x", ""), str(traces_file), "--code", str(root))
+    result, server = await analyze(citing(("x", 1, "x", "")), str(traces_file), "--code", str(root))
     assert isinstance(result.exception, ConfigError)
     assert not server.requests

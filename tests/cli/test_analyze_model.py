@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ from typer.testing import CliRunner, Result
 
 from halo_otel.cli.app import app
 from halo_otel.cli.live import Live
+from halo_otel.cli.model import telemetry_of
+from halo_otel.errors import Rejected
 from halo_otel.recursion.progress import Began, Claimed, Ended, Looked, Wrote
 from tests.cli.conftest import NASTY
 from tests.llm.analyst import STATEMENT, analyst
-from tests.llm.server import MODEL, Reply, Script, Scripted, says, status
+from tests.llm.server import MODEL, Reply, Script, Scripted, status
 
 Json = dict[str, Any]
+
+QUESTION = "What do they do?"
 
 
 @pytest.fixture(autouse=True)
@@ -37,25 +42,42 @@ async def analyze(script: Reply | Script, *arguments: str) -> tuple[Result, Scri
     return result, server
 
 
-async def test_findings_are_explained_and_a_question_is_answered(
-    traces_file: Path, storage: Path
-) -> None:
-    result, server = await analyze(
-        analyst, str(traces_file), "-p", "What do they do?", "-f", "json"
-    )
+@dataclass(frozen=True)
+class Run:
+    """One `analyze` in a storage directory of its own, and what the model was asked in it."""
+
+    result: Result
+    server: Scripted
+    storage: Path
+
+
+@pytest.fixture(scope="module")
+def asked(traces_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """With a question, and the model's own work told to `own.jsonl` beside the storage."""
+    folder = tmp_path_factory.mktemp("asked")
+    own = str(folder / "own.jsonl")
+    arguments = (str(traces_file), "-p", QUESTION, "--telemetry-to", own, "-f", "json")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALO_STORAGE_DIRECTORY", str(folder / "storage"))
+        patch.delenv("OPENAI_API_KEY", raising=False)
+        result, server = asyncio.run(analyze(analyst, *arguments))
     assert result.exit_code == 0, result.output
+    return Run(result, server, folder / "storage")
+
+
+def test_findings_are_explained_and_a_question_is_answered(asked: Run) -> None:
+    result, server = asked.result, asked.server
     report = json.loads(result.stdout)
     assert any(STATEMENT in finding["summary"] for finding in report["findings"])
     assert report["usage"]["model_calls"] == len(server.requests)
     assert report["usage"]["claims_dropped"] == 0
     assert STATEMENT in result.stderr
-    sent = (storage / "llm" / "sent.jsonl").read_text(encoding="utf-8").splitlines()
+    sent = (asked.storage / "llm" / "sent.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(sent) == len(server.requests)
 
 
-async def test_it_is_told_what_the_model_does_while_it_does_it(traces_file: Path) -> None:
-    result, _ = await analyze(analyst, str(traces_file), "-p", "What do they do?", "-f", "json")
-    told = result.stderr.splitlines()
+def test_it_is_told_what_the_model_does_while_it_does_it(asked: Run) -> None:
+    told = asked.result.stderr.splitlines()
     parts = [
         "the question: looking",
         "the question: I look at the tools.",
@@ -73,6 +95,7 @@ async def test_quiet_says_nothing_and_streams_nothing(traces_file: Path) -> None
     result, server = await analyze(analyst, str(traces_file), "-q", "-f", "json")
     assert result.exit_code == 0
     assert result.stderr == ""
+    assert server.bodies
     assert not any(body.get("stream") for body in server.bodies)
 
 
@@ -86,17 +109,16 @@ async def test_the_answer_stands_above_a_report_for_people(traces_file: Path) ->
     assert "question: What" not in result.stderr  # once is enough
 
 
-async def test_a_model_that_is_down_costs_the_report_nothing(traces_file: Path) -> None:
+async def test_a_model_that_is_down_costs_the_report_nothing(
+    traces_file: Path, storage: Path
+) -> None:
     plain = CliRunner().invoke(app, ["analyze", str(traces_file), "-f", "json"])
+    assert plain.exit_code == 0
+    assert not await asyncio.to_thread(storage.exists)  # no model is asked unless one is named
     result, _ = await analyze(status(401, "wrong key"), str(traces_file), "-f", "json")
     assert result.exit_code == 0, result.output
     assert result.stdout == plain.stdout
     assert "without the model" in result.stderr
-
-
-async def test_a_question_that_could_not_be_asked_is_an_error(traces_file: Path) -> None:
-    result, _ = await analyze(status(401, "wrong key"), str(traces_file), "-p", "Why?")
-    assert result.exit_code != 0
 
 
 @pytest.mark.parametrize("option", [["-p", "Why?"], ["--dry-run"]])
@@ -106,29 +128,29 @@ def test_a_question_needs_a_model(traces_file: Path, option: list[str]) -> None:
     assert isinstance(result.exception, Exception)
 
 
-def test_no_model_is_asked_unless_one_is_named(traces_file: Path, storage: Path) -> None:
-    assert CliRunner().invoke(app, ["analyze", str(traces_file)]).exit_code == 0
-    assert not storage.exists()
-
-
 async def test_who_comes_from_halo_keeps_the_variables_of_openai(
-    traces_file: Path, monkeypatch: pytest.MonkeyPatch
+    real_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And HALO's flag, which names the file itself. A question that could not be asked is an error."""
+    monkeypatch.chdir(tmp_path)
     async with Scripted(lambda request: status(401, "no")) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.settings().base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-from-openai")
-        command = ["analyze", str(traces_file), "-m", MODEL]
-        await asyncio.to_thread(CliRunner().invoke, app, command)
+        command = ["analyze", str(real_file), "-m", MODEL, "-p", "Why?", "--telemetry"]
+        result = await asyncio.to_thread(CliRunner().invoke, app, command)
         assert server.requests[0].headers["authorization"] == "Bearer sk-from-openai"
+    assert isinstance(result.exception, Rejected)
+    (file,) = (file for file in files_below(tmp_path) if file.name.startswith("halo-telemetry-"))
+    assert file.read_text(encoding="utf-8").startswith('{"resourceSpans"')
 
 
 async def test_a_key_of_openai_goes_to_no_address_of_the_configuration(
-    traces_file: Path, monkeypatch: pytest.MonkeyPatch
+    real_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Scripted(lambda request: status(401, "no")) as server:
         monkeypatch.setenv("HALO_LLM_BASE_URL", server.settings().base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-from-openai")
-        command = ["analyze", str(traces_file), "-m", MODEL]
+        command = ["analyze", str(real_file), "-m", MODEL, "-p", "Why?"]
         await asyncio.to_thread(CliRunner().invoke, app, command)
         assert "authorization" not in server.requests[0].headers
 
@@ -181,14 +203,13 @@ def files_below(directory: Path) -> list[Path]:
 
 
 async def test_a_dry_run_sends_nothing_and_shows_what_would_leave_first(
-    traces_file: Path, tmp_path: Path, storage: Path, monkeypatch: pytest.MonkeyPatch
+    traces_file: Path, asked: Run, tmp_path: Path, storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "requests.jsonl"
-    question = ["-p", "What do they do?"]
     with monkeypatch.context() as patch:
         patch.setitem(__import__("sys").modules, "openai", None)  # as if it were not installed
         dry, server = await analyze(
-            refuse_to_answer, str(traces_file), *question, "--dry-run", "--out", str(out)
+            refuse_to_answer, str(traces_file), "-p", QUESTION, "--dry-run", "--out", str(out)
         )
     assert dry.exit_code == 0, dry.output
     assert server.requests == []
@@ -196,8 +217,7 @@ async def test_a_dry_run_sends_nothing_and_shows_what_would_leave_first(
     *told, last = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert last["budget"]["input_tokens_max"] == 150_000
 
-    _, real = await analyze(analyst, str(traces_file), *question, "-f", "json")
-    bodies = [json.dumps(body, sort_keys=True) for body in real.bodies]
+    bodies = [json.dumps(body, sort_keys=True) for body in asked.server.bodies]
     # The first requests of the real run are these; those that follow an answer are not foreseen.
     assert all(json.dumps(one["body"], sort_keys=True) in bodies for one in told)
     assert told[0]["about"] == "the question"
@@ -213,28 +233,16 @@ async def test_a_dry_run_tells_people_sizes_tokens_and_money(traces_file: Path) 
     assert "150,000 tokens in, 40,000 out, an unknown price" in result.stdout
 
 
-async def test_the_model_s_own_work_is_told_as_spans_that_analyze_reads(
-    traces_file: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "own.jsonl"
-    arguments = ("-p", "What do they do?", "--telemetry-to", str(file), "-f", "json")
-    result, server = await analyze(analyst, str(traces_file), *arguments)
-    assert result.exit_code == 0, result.output
+def test_the_model_s_own_work_is_told_as_spans_that_analyze_reads(asked: Run) -> None:
+    file = asked.storage.with_name("own.jsonl")
     own = CliRunner().invoke(app, ["analyze", str(file), "-f", "json"])
     assert own.exit_code == 0, own.output
     window = json.loads(own.stdout)["window"]
     assert window["traces"] == 1
-    assert window["spans"] > len(server.requests)
+    assert window["spans"] > len(asked.server.requests)
     assert window["services"] == ["halo-otel"]
 
 
-async def test_halo_s_flag_alone_names_the_file_itself(
-    traces_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    await analyze(analyst, str(traces_file), "--telemetry", "-q")
-    (file,) = (file for file in files_below(tmp_path) if file.name.startswith("halo-telemetry-"))
-    assert file.read_text(encoding="utf-8").startswith('{"resourceSpans"')
-    monkeypatch.setenv("HALO_TELEMETRY_PATH", str(tmp_path / "named.jsonl"))
-    await analyze(says("I cannot."), str(traces_file), "--telemetry", "-q")
-    assert (tmp_path / "named.jsonl").exists()
+def test_halo_s_variable_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALO_TELEMETRY_PATH", "named.jsonl")
+    assert telemetry_of(True, None) == "named.jsonl"

@@ -1,4 +1,7 @@
-"""The real command in its own process: exit codes, streams, and what a user sees when it goes wrong."""
+"""The real command: exit codes, streams, and what a user sees when it goes wrong.
+
+Each way to fail in a process of its own, and its many cases in this one.
+"""
 
 import contextlib
 import json
@@ -71,19 +74,29 @@ def test_no_service_is_one_line_and_exit_code_1(command: Command, nobody: str) -
     assert "halo-otel serve" in result.stderr
 
 
-def test_a_bad_configuration_is_exit_code_2(command: Command, tmp_path: Path) -> None:
+def test_a_bad_configuration_is_exit_code_2(
+    command: Command, main_here: Command, tmp_path: Path
+) -> None:
     file = tmp_path / "halo.yaml"
     file.write_text("windwo: {}", encoding="utf-8")
-    for arguments in (["config", "check"], ["serve"], ["findings"]):
-        result = command(*arguments, "--config", file)
+    for run, *arguments in (
+        (main_here, "config", "check"),
+        (command, "serve"),
+        (main_here, "findings"),
+    ):
+        result = run(*arguments, "--config", file)
         assert result.returncode == 2, result
         assert "windwo" in result.stderr
         assert "Traceback" not in result.stderr
 
 
-def test_wrong_usage_is_exit_code_2(command: Command) -> None:
-    for arguments in (["analyse"], ["analyze"], ["findings", "--severity", "bad"]):
-        result = command(*arguments)
+def test_wrong_usage_is_exit_code_2(command: Command, main_here: Command) -> None:
+    for run, *arguments in (
+        (command, "analyse"),
+        (main_here, "analyze"),
+        (main_here, "findings", "--severity", "bad"),
+    ):
+        result = run(*arguments)
         assert result.returncode == 2
         assert "Traceback" not in result.stderr
 
@@ -116,7 +129,7 @@ def test_watch_until_interrupted(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code"), [(200, 0), (503, 1), (404, 1)])
-def test_health_is_the_answer_of_readyz(command: Command, answer: int, code: int) -> None:
+def test_health_is_the_answer_of_readyz(main_here: Command, answer: int, code: int) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(answer if self.path == "/readyz" else 500)
@@ -128,7 +141,7 @@ def test_health_is_the_answer_of_readyz(command: Command, answer: int, code: int
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        result = command("health", "--endpoint", f"127.0.0.1:{server.server_port}")
+        result = main_here("health", "--endpoint", f"127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
     assert result.returncode == code
@@ -145,8 +158,10 @@ def test_health_without_a_service(command: Command, nobody: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "localhost", "localhost:99999", "a b:1", "http://x:1", "[::1"]
 )
-def test_a_bad_endpoint_is_one_line_and_exit_code_2(command: Command, name: str, text: str) -> None:
-    result = command(name, "--endpoint", text)
+def test_a_bad_endpoint_is_one_line_and_exit_code_2(
+    main_here: Command, name: str, text: str
+) -> None:
+    result = main_here(name, "--endpoint", text)
     assert result.returncode == 2
     assert f"--endpoint: {text!r} is not host:port" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -177,7 +192,7 @@ def test_on_a_terminal_reports_are_drawn_and_strangers_texts_are_not_obeyed(endp
         assert not re.search("\x1b\\[2J|\x9b|\u202e|\x1b]", text)
 
 
-def test_on_a_terminal_reading_shows_a_bar_that_goes_away(traces_file: Path) -> None:
-    text = on_a_terminal("analyze", str(traces_file))
+def test_on_a_terminal_reading_shows_a_bar_that_goes_away(real_file: Path) -> None:
+    text = on_a_terminal("analyze", str(real_file))
     assert "reading" in text
     assert text.index("reading") < text.index("What goes wrong in your agents")

@@ -12,7 +12,7 @@ from halo_otel.cli.app import app
 
 
 def test_each_printed_command_runs(
-    traces_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    traces_file: Path, real_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = CliRunner().invoke(app, ["analyze", str(traces_file), "-f", "prompt"])
     assert told.exit_code == 0, told.output
@@ -21,7 +21,7 @@ def test_each_printed_command_runs(
     )
     assert len(commands) >= 3
     for name in ("before.jsonl", "after.jsonl"):
-        shutil.copy(traces_file, tmp_path / name)
+        shutil.copy(real_file, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for command in sorted(commands):
         result = CliRunner().invoke(app, shlex.split(command))

@@ -18,6 +18,7 @@ from tests.agentspan.conftest import CAPTURED, _facts
 from tests.collector_config.conftest import Running
 from tests.collector_config.test_files import FOLDER, finding
 from tests.emitter.conftest import Collector
+from tests.receiver.rig import log_request, trace_request
 
 # Sent before the Collector ends, not kept on disk for its next start.
 NO_QUEUE = "yaml:exporters::otlp_grpc/halo::sending_queue::enabled: false"
@@ -59,13 +60,11 @@ def traces(
     namespace: str = "shop",
 ) -> Traces:
     """A request with one span in each trace of `numbers`."""
-    request = Traces()
-    resource = request.resource_spans.add()
-    resource.resource.attributes.add(key="service.namespace").value.string_value = namespace
-    spans = resource.scope_spans.add()
-    spans.scope.name = scope
+    request = trace_request(0, scope=scope)
+    group = request.resource_spans[0]
+    group.resource.attributes.add(key="service.namespace").value.string_value = namespace
     for number in numbers:
-        span = spans.spans.add(
+        span = group.scope_spans[0].spans.add(
             name=name, trace_id=ID_OF[number], span_id=name.encode().ljust(8)[:8]
         )
         span.status.code = status
@@ -205,12 +204,8 @@ def record(
     attributes: Mapping[str, str] | None = None,
 ) -> ExportLogsServiceRequest:
     """A request of one log record with the body `name`."""
-    request = ExportLogsServiceRequest()
-    resource = request.resource_logs.add()
-    resource.resource.attributes.add(key="service.name").value.string_value = service
-    logs = resource.scope_logs.add()
-    logs.scope.name = scope
-    told = logs.log_records.add(event_name=event)
+    request = log_request(0, service, scope)
+    told = request.resource_logs[0].scope_logs[0].log_records.add(event_name=event)
     told.body.string_value = name
     if trace:
         told.trace_id = ID_OF[trace]

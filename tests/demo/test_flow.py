@@ -10,6 +10,13 @@ import pytest
 
 from halo_otel.demo.run import run_demo
 
+# What is stopped need not have sent everything.
+ONE_BURST = """\
+from halo_otel.demo import programme, run
+programme.BURSTS = 1
+raise SystemExit(run.run_demo())
+"""
+
 
 def leftovers(directory: Path) -> list[str]:
     """Command lines of living processes that name `directory`."""
@@ -68,7 +75,7 @@ def test_a_signal_stops_everything(
 ) -> None:
     """Whenever it comes: while the service starts, or in the middle of the work."""
     running = subprocess.Popen(
-        [sys.executable, "-c", "import halo_otel.demo.run as r; raise SystemExit(r.run_demo())"],
+        [sys.executable, "-c", ONE_BURST],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},

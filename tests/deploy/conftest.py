@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.built import built
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "halo-otel"
 EXAMPLES = sorted(path.parent.name for path in CHART.glob("examples/*/values.yaml"))
@@ -73,10 +75,9 @@ class Helm:
         return judged.stderr
 
 
-def built(name: str) -> Path:
+def program(name: str) -> Path:
     """Where a program lies that `.ci/deploy/build` makes; skips the test if it does not."""
-    build = [str(ROOT / ".ci" / "deploy" / "build"), name, "--path"]
-    path = Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
+    path = built("deploy", name)
     if not path.exists():
         pytest.skip(f"{name} is not built: run .ci/deploy/build {name} (it needs Go)")
     return path
@@ -85,7 +86,7 @@ def built(name: str) -> Path:
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     """The helm that `.ci/deploy/build helm` makes; skips where nobody did."""
-    return Helm(built("helm"))
+    return Helm(program("helm"))
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +152,7 @@ def environment(documents: Iterable[Document], address: str) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def kustomize() -> Callable[[Path], list[Document]]:
     """What the kustomize that `.ci/deploy/build kustomize` makes has to say of a folder; skips where nobody did."""
-    binary = built("kustomize")
+    binary = program("kustomize")
 
     def build(folder: Path) -> list[Document]:
         made = subprocess.run(

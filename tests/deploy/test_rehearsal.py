@@ -61,10 +61,9 @@ def begun(pod: Pod) -> int:
 
 
 def known(pod: Pod) -> list[str]:
-    """Fingerprints in the registry; none while the engine starts."""
+    """Fingerprints in the registry."""
     answer = pod.command("findings", "--all", "--format", "json")
-    if answer.returncode:
-        return []
+    assert answer.returncode == 0, answer.stderr
     return [finding["fingerprint"] for finding in json.loads(answer.stdout)]
 
 
@@ -103,7 +102,8 @@ def test_what_is_found_while_stopping_is_told_by_the_next_start(make: Make) -> N
     agent_runs(pod, healthy=20, failing=10)
     assert pod.stop_one("otel-collector", pod.grace_s) == 0
     before = len(pod.findings())
-    eventually("it is found", lambda: known(pod))
+    eventually("it is found", lambda: pod.metric("halo_findings_open") > 0)
+    assert known(pod)
     assert pod.stop_one("halo-otel", pod.grace_s) == 0
     again = make(**SOON)
     again.start()

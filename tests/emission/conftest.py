@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +17,13 @@ from halo_otel.journal import Frame
 from halo_otel.journal.frame import FrameKind
 from halo_otel.otlp.decode import decode_logs, decode_traces
 from halo_otel.window.single import SingleWindow
+from tests.built import built
 from tests.emission.matrix import HERE, Emission, Telling, emissions
 from tests.emission.openai_server import serving
 from tests.receiver.rig import Rig, running
 
-BUILD: Final = HERE.parents[1] / ".ci" / "emission" / "build"
 PROGRAMS: Final = HERE / "programs"
-PROGRAM_S: Final = 60
+PROGRAM_S: Final = 120
 AT_ONCE: Final = 3
 # What a program may see of this process's environment; the rest is said below.
 _INHERITED: Final = ("LANG", "LD_LIBRARY_PATH")
@@ -41,13 +40,13 @@ def tellings(
         if isinstance(item, pytest.Function) and "tellings" in item.fixturenames
         if hasattr(item, "callspec") and "name" in item.callspec.params
     }
-    built = {
+    wanted = {
         name: emission
         for name, emission in emissions().items()
-        if name in (named or {name}) and (environment(emission.group) / "complete").exists()
+        if name in (named or {name}) and (built("emission", emission.group) / "complete").exists()
     }
     with serving() as model_url:
-        told = asyncio.run(_tell_all(built.values(), model_url, tmp_path_factory.mktemp("run")))
+        told = asyncio.run(_tell_all(wanted.values(), model_url, tmp_path_factory.mktemp("run")))
     return {telling.emission.name: telling for telling in told}
 
 
@@ -57,12 +56,6 @@ def telling(tellings: Mapping[str, Telling], name: str) -> Telling:
     if name not in tellings:
         pytest.skip(f"the environment of {name} is not installed: run `make emission`")
     return tellings[name]
-
-
-def environment(group: str) -> Path:
-    """Where the environment of a group is or would be."""
-    command = [str(BUILD), "--path", group]
-    return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
 
 
 async def _tell_all(
@@ -80,7 +73,7 @@ async def _tell_all(
 async def _tell(emission: Emission, model_url: str, directory: Path) -> Telling:
     """Run the program to its end and read back what the receiver journaled."""
     await asyncio.to_thread(directory.mkdir)
-    home = environment(emission.group)
+    home = built("emission", emission.group)
     async with running(directory / "journal") as rig:
         began = time.perf_counter()
         process = await asyncio.create_subprocess_exec(

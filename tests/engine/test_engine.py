@@ -89,13 +89,14 @@ def make_config(base_url: str, model: str = MODEL) -> EngineConfig:
 async def test_halo_s_own_examples_run(trace_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The loop of its command line (`halo_cli/main.py`, `_stream`) and the example of its README ("Python API")."""
     printed: list[str] = []
+    deltas: list[str] = []
     logger = logging.getLogger("example")
     async with Scripted(analyst) as server:
         cfg = make_config(server.settings().base_url)
         msgs = [AgentMessage(role="user", content="Diagnose errors you find and suggest fixes")]
         async for ev in stream_engine_async(msgs, cfg, trace_path, telemetry=False):
             if isinstance(ev, AgentTextDelta):
-                printed.append(ev.text_delta)
+                deltas.append(ev.text_delta)
             elif isinstance(ev, AgentOutputItem):
                 printed.append(f"{ev.agent_name} (depth={ev.depth}, final={ev.final})")
                 printed.append(str(ev.item))
@@ -103,6 +104,10 @@ async def test_halo_s_own_examples_run(trace_path: Path, caplog: pytest.LogCaptu
         with caplog.at_level(logging.INFO, "example"):
             async for item in stream_engine_output_async(msgs, cfg, trace_path):
                 logger.info("step", extra={"sequence": item.sequence, "agent": item.agent_name})
+    assert deltas
+    assert isinstance(ev, AgentAnswer)
+    assert isinstance(item, AgentAnswer)
+    assert STATEMENT in str(item.item.content)
     assert "root (depth=0, final=True)" in printed
     assert STATEMENT in printed[-1]
     assert len([record for record in caplog.records if record.message == "step"]) > 3
@@ -167,35 +172,33 @@ def test_the_answer_carries_the_checked_claims_and_the_report(
 Shape = Callable[[EngineConfig, Path], list[EngineStreamEvent]]
 
 
-async def _all(config: EngineConfig, path: Path) -> list[EngineStreamEvent]:
-    return [one async for one in stream_engine_async(MESSAGES, config, path)]
-
-
-async def _items(config: EngineConfig, path: Path) -> list[EngineStreamEvent]:
-    return [one async for one in stream_engine_output_async(MESSAGES, config, path)]
-
-
+# Besides the two that its examples have.
 SHAPES: dict[str, Shape] = {
-    "stream_engine_async": lambda config, path: asyncio.run(_all(config, path)),
-    "stream_engine_output_async": lambda config, path: asyncio.run(_items(config, path)),
     "run_engine_async": lambda config, path: [
-        *asyncio.run(run_engine_async(MESSAGES, config, path))
+        *asyncio.run(run_engine_async(MESSAGES, config, path, telemetry=True))
     ],
-    "stream_engine": lambda config, path: list(stream_engine(MESSAGES, config, path)),
-    "stream_engine_output": lambda config, path: [*stream_engine_output(MESSAGES, config, [path])],
-    "run_engine": lambda config, path: [*run_engine(MESSAGES, config, path)],
+    "stream_engine": lambda config, path: [*stream_engine(MESSAGES, config, path, telemetry=True)],
+    "stream_engine_output": lambda config, path: [
+        *stream_engine_output(MESSAGES, config, [path], telemetry=True)
+    ],
+    "run_engine": lambda config, path: [*run_engine(MESSAGES, config, path, telemetry=True)],
 }
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_six_shapes_say_the_same(trace_path: Path, name: str) -> None:
+async def test_six_shapes_say_the_same_and_telemetry_is_written_where_halo_says(
+    trace_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = tmp_path / "own.jsonl"
+    monkeypatch.setenv("HALO_TELEMETRY_PATH", str(file))
     async with Scripted(analyst) as server:
         config = make_config(server.settings().base_url)
         events = await asyncio.to_thread(SHAPES[name], config, trace_path)
     deltas = [event for event in events if isinstance(event, AgentTextDelta)]
-    assert bool(deltas) == (name in ("stream_engine", "stream_engine_async"))
+    assert bool(deltas) == (name == "stream_engine")
     assert isinstance(events[-1], AgentAnswer)
     assert STATEMENT in str(events[-1].item.content)
+    assert await asyncio.to_thread(file.exists)
 
 
 def _threads() -> set[threading.Thread]:
@@ -297,17 +300,6 @@ async def test_texts_leave_masked_unless_the_settings_say_otherwise(trace_path: 
     assert configured(make_config("http://x/v1"), Config()).llm.payloads == "redacted"
     full = load(None, {"HALO_LLM_PAYLOADS": "full"})
     assert configured(make_config("http://x/v1"), full).llm.payloads == "full"
-
-
-async def test_telemetry_is_written_where_halo_says(
-    trace_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "own.jsonl"
-    monkeypatch.setenv("HALO_TELEMETRY_PATH", str(file))
-    async with Scripted(analyst) as server:
-        config = make_config(server.settings().base_url)
-        await run_engine_async(MESSAGES, config, trace_path, telemetry=True)
-    assert await asyncio.to_thread(file.exists)
 
 
 def test_what_is_said_becomes_settings() -> None:

@@ -1,6 +1,8 @@
 """Alpha's windows are the same every time, well formed, and as true as they say."""
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
@@ -13,6 +15,24 @@ from tests.eval.alpha.writing import DIALECTS
 from tests.eval.scenario import FAULTS, Window
 
 _NAMES = [one.name for one in FAULTS]
+_SEEDS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Of many clean windows what the tests look at: all spans of them would take much memory."""
+
+    by_seed: list[Window]  # without their spans
+    by_dialect: dict[str, Window]  # the first one of each
+
+
+@cache
+def many() -> Kept:
+    kept = Kept(by_seed=[], by_dialect={})
+    for window in map(clean, range(_SEEDS)):
+        kept.by_seed.append(replace(window, spans=()))
+        kept.by_dialect.setdefault(window.dialect, window)
+    return kept
 
 
 @pytest.mark.parametrize("fault", _NAMES)
@@ -41,15 +61,15 @@ def test_a_seed_gives_the_same_window(fault: str | None) -> None:
 
 
 def test_tuning_and_reporting_tell_of_different_applications() -> None:
-    tuning = {clean(seed).application for seed in range(0, 12, 2)}
-    reporting = {clean(seed).application for seed in range(1, 12, 2)}
+    tuning = {one.application for one in many().by_seed[::2]}
+    reporting = {one.application for one in many().by_seed[1::2]}
     assert tuning <= {one.name for one in TUNING}
     assert reporting == {one.name for one in REPORTING}
     assert not tuning & reporting
 
 
 def test_clean_windows_have_several_look_alikes_and_all_dialects() -> None:
-    windows = [clean(seed) for seed in range(24)]
+    windows = many().by_seed
     assert {one.dialect for one in windows} == set(DIALECTS)
     assert all(len(one.lures) >= 3 and not one.planted for one in windows)
 
@@ -71,9 +91,8 @@ def test_spans_are_well_formed_and_in_the_order_of_their_ends() -> None:
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
 def test_a_dialect_tells_turns_and_calls(dialect: str) -> None:
-    window = next(
-        one for one in map(clean, range(40)) if one.dialect == dialect and one.application
-    )
+    window = many().by_dialect[dialect]
+    assert window.application
     facts = [normalise(span) for span in window.spans]
     turns = [one for one in facts if one.kind is SpanKind.LLM]
     calls = [one for one in facts if one.kind is SpanKind.TOOL]

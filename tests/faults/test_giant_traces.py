@@ -12,7 +12,7 @@ from halo_otel.model.finding import Severity
 from tests.analysis.conftest import MS, START_NS, Row, view_of
 
 TRACE = f"{1:032x}"
-SPANS = 30_000
+SPANS = 10_000
 # What every row has.
 WHOLE: Row = {
     "kind": 1,

@@ -17,7 +17,7 @@ from halo_otel.receiver.inflight import Held, InFlight
 from halo_otel.receiver.tokens import Tokens, read_tokens
 from tests.fuzz.trees import Bytes
 
-RUNS: Final = 15_000
+RUNS: Final = 7_500
 
 _ENCODINGS: Final = tuple(WINDOW_BITS)
 _BODY_BYTES_MAX: Final = 1 << 16

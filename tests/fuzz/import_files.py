@@ -23,7 +23,7 @@ from tests.fuzz import laws, messages, samples, trees
 from tests.fuzz.trees import Bytes
 from tests.importers import exports
 
-RUNS: Final = 1500
+RUNS: Final = 750
 
 _PARQUET: Final = b"PAR1"
 _GZIP: Final = b"\x1f\x8b"

@@ -26,7 +26,7 @@ from halo_otel.journal.segment import (
 )
 from tests.fuzz.trees import Bytes
 
-RUNS: Final = 1500
+RUNS: Final = 750
 
 _DAMAGE: Final = struct.Struct("<BBHBB")  # what, segment, where, how much, with what
 _DAMAGES_MAX: Final = 8

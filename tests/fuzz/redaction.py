@@ -13,7 +13,7 @@ from halo_otel.redact.mask import Rules, mask
 from tests.fuzz import laws
 from tests.fuzz.trees import Bytes
 
-RUNS: Final = 300
+RUNS: Final = 200
 
 # A text of so many characters takes milliseconds, with a quadratic pattern minutes.
 _CHARS_MAX: Final = 32_768

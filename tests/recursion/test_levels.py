@@ -1,7 +1,7 @@
 """Parts, clusters, the window: what is looked at on each level, in which order, and what it brings."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,13 @@ def unexplained() -> Traffic:
     return traffic
 
 
+@pytest.fixture(scope="module")
+def failing() -> Iterator[Environment]:
+    """The runs that fail without any error."""
+    with environment_of(unexplained().rows, masked) as environment:
+        yield environment
+
+
 def unsure(environment: Environment) -> tuple[Json, Callable[[Json], Json]]:
     """The claim that unsure answers fail, and what is wrong with the part that is asked about."""
     shown = "select trace_id from spans where output like '%perhaps booked%'"
@@ -83,22 +90,23 @@ def unsure(environment: Environment) -> tuple[Json, Callable[[Json], Json]]:
     return claim, part
 
 
-async def test_failed_runs_that_no_finding_names_become_a_finding(tmp_path: Path) -> None:
-    with environment_of(unexplained().rows, masked) as environment:
-        tasks = [task for task in clusters_of(environment) if task.finding is None]
-        assert tasks, [one.title for one in environment.report.findings]
-        shown = "select trace_id from spans where output like '%perhaps booked%'"
-        trace, span, said = environment.rows(
-            "select trace_id, span_id, output from spans where output like '%perhaps booked%'"
-            " order by trace_id limit 1"
-        )[0]
-        claim = {
-            **true_claim_of(shown, trace, span, said, environment),
-            "statement": "The agent says that it is not sure of what it booked.",
-        }
-        report = {"claims": [{"claim": claim, "category": "premature_end"}]}
-        async with world(environment, analyst(report), tmp_path / "sent") as made:
-            deepened = await deepen(made.tier)
+async def test_failed_runs_that_no_finding_names_become_a_finding(
+    failing: Environment, tmp_path: Path
+) -> None:
+    tasks = [task for task in clusters_of(failing) if task.finding is None]
+    assert tasks, [one.title for one in failing.report.findings]
+    shown = "select trace_id from spans where output like '%perhaps booked%'"
+    trace, span, said = failing.rows(
+        "select trace_id, span_id, output from spans where output like '%perhaps booked%'"
+        " order by trace_id limit 1"
+    )[0]
+    claim = {
+        **true_claim_of(shown, trace, span, said, failing),
+        "statement": "The agent says that it is not sure of what it booked.",
+    }
+    report = {"claims": [{"claim": claim, "category": "premature_end"}]}
+    async with world(failing, analyst(report), tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
     (found,) = (one for one in deepened.report.findings if one.tier == "model")
     assert found.category == "premature_end"
     assert found.severity is Severity.WARN
@@ -107,24 +115,25 @@ async def test_failed_runs_that_no_finding_names_become_a_finding(tmp_path: Path
     assert found.effect.value > 1
 
 
-async def test_parts_are_judged_first_and_say_where_to_look(tmp_path: Path) -> None:
+async def test_parts_are_judged_first_and_say_where_to_look(
+    failing: Environment, tmp_path: Path
+) -> None:
     """What was judged bad is told to the conversation, and stands as a place where the finding shows."""
-    with environment_of(unexplained().rows, masked) as environment:
-        claim, part = unsure(environment)
-        seen: list[str] = []
+    claim, part = unsure(failing)
+    seen: list[str] = []
 
-        def script(request: Json) -> Reply:
-            if is_second_look(request):
-                return says(HOLDS)
-            if is_part(request):
-                return says(json.dumps(part(request)))
-            seen.append(request["messages"][1]["content"])
-            return says(
-                calls=(("report", {"claims": [{"claim": claim, "category": "premature_end"}]}),)
-            )
+    def script(request: Json) -> Reply:
+        if is_second_look(request):
+            return says(HOLDS)
+        if is_part(request):
+            return says(json.dumps(part(request)))
+        seen.append(request["messages"][1]["content"])
+        return says(
+            calls=(("report", {"claims": [{"claim": claim, "category": "premature_end"}]}),)
+        )
 
-        async with world(environment, script, tmp_path / "sent") as made:
-            deepened = await deepen(made.tier)
+    async with world(failing, script, tmp_path / "sent") as made:
+        deepened = await deepen(made.tier)
     (found,) = (one for one in deepened.report.findings if one.tier == "model")
     assert any("It does not know." in text for text in seen)
     (place,) = (one for one in found.evidence if "judged" in one.note)
@@ -132,32 +141,27 @@ async def test_parts_are_judged_first_and_say_where_to_look(tmp_path: Path) -> N
     assert "It does not know." not in str(found), "what nobody checked does not ship"
 
 
-async def test_depth_bounds_what_is_looked_at(tmp_path: Path) -> None:
-    with environment_of(unexplained().rows, masked) as environment:
-        claim, part = unsure(environment)
-        kinds: dict[int, set[str]] = {}
-        for depth in range(4):
-            kinds[depth] = set()
+async def test_depth_bounds_what_is_looked_at(failing: Environment, tmp_path: Path) -> None:
+    claim, part = unsure(failing)
+    kinds: dict[int, set[str]] = {}
+    for depth in range(4):
+        kinds[depth] = set()
 
-            def script(request: Json, kinds: set[str] = kinds[depth]) -> Reply:
-                if is_second_look(request):
-                    return says(HOLDS)
-                kinds.add("part" if is_part(request) else "cluster")
-                if is_part(request):
-                    return says(json.dumps(part(request)))
-                return says(calls=(("report", {"claims": []}),))
+        def script(request: Json, kinds: set[str] = kinds[depth]) -> Reply:
+            if is_second_look(request):
+                return says(HOLDS)
+            kinds.add("part" if is_part(request) else "cluster")
+            if is_part(request):
+                return says(json.dumps(part(request)))
+            return says(calls=(("report", {"claims": []}),))
 
-            async with world(environment, script, tmp_path / "sent", max_depth=depth) as made:
-                await deepen(made.tier)
-        assert kinds[0] == set()
-        assert kinds[1] == {"cluster"}
-        assert kinds[2] == kinds[3] == {"cluster", "part"}
-        async with world(
-            environment, analyst(claims(claim)), tmp_path / "sent", max_depth=0
-        ) as made:
-            assert (await deepen(made.tier, "Why?")).answer, (
-                "a question is no deeper than the window"
-            )
+        async with world(failing, script, tmp_path / "sent", max_depth=depth) as made:
+            await deepen(made.tier)
+    assert kinds[0] == set()
+    assert kinds[1] == {"cluster"}
+    assert kinds[2] == kinds[3] == {"cluster", "part"}
+    async with world(failing, analyst(claims(claim)), tmp_path / "sent", max_depth=0) as made:
+        assert (await deepen(made.tier, "Why?")).answer, "a question is no deeper than the window"
 
 
 def unjudged() -> Traffic:
@@ -220,69 +224,76 @@ def two_troubles() -> Traffic:
     return traffic
 
 
-async def test_what_is_seen_only_together_becomes_a_finding_of_the_window(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def troubled() -> Iterator[Environment]:
+    """The runs in which two tools fail."""
     with environment_of(two_troubles().rows, masked) as environment:
-        shown = "select trace_id from spans where error like '%gateway_7 is unreachable%'"
-        trace, span, said = environment.rows(
-            "select trace_id, span_id, error from spans where error like '%gateway_7%'"
-            " order by trace_id, step limit 1"
-        )[0]
-        common = true_claim_of(shown, trace, span, said, environment) | {
-            "statement": "Both tools fail with the words of one gateway.",
-        }
-        common["quotes"][0]["field"] = "error"
-        single = common | {"statement": "The tool says that a gateway is unreachable."}
-        windows: list[str] = []
-
-        def script(request: Json) -> Reply:
-            if is_second_look(request):
-                return says(HOLDS)
-            if is_about_window(request):
-                windows.append(request["messages"][1]["content"])
-                report = {"claims": [{"claim": common, "category": "cascade"}]}
-                return says(calls=(("report", report),))
-            return says(calls=(("report", claims(single)),))
-
-        memory = Memory()
-        async with world(environment, script, tmp_path / "sent", memory) as made:
-            deepened = await deepen(made.tier)
-        assert len([one for one in clusters_of(environment) if one.finding]) >= 2
-        (told,) = windows
-        assert told.count("The tool says that a gateway is unreachable.") >= 2
-        (found,) = (one for one in deepened.report.findings if one.tier == "model")
-        assert found.title == "Both tools fail with the words of one gateway."
-        assert len(found.traces) == 40
-        async with world(environment, script, tmp_path / "sent", memory) as made:
-            again = await deepen(made.tier)
-            assert made.server.requests == []
-        assert again.report.findings == deepened.report.findings
-        assert WINDOW not in again.passed_over
+        yield environment
 
 
-async def test_a_run_that_dies_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_what_is_seen_only_together_becomes_a_finding_of_the_window(
+    troubled: Environment, tmp_path: Path
+) -> None:
+    shown = "select trace_id from spans where error like '%gateway_7 is unreachable%'"
+    trace, span, said = troubled.rows(
+        "select trace_id, span_id, error from spans where error like '%gateway_7%'"
+        " order by trace_id, step limit 1"
+    )[0]
+    common = true_claim_of(shown, trace, span, said, troubled) | {
+        "statement": "Both tools fail with the words of one gateway.",
+    }
+    common["quotes"][0]["field"] = "error"
+    single = common | {"statement": "The tool says that a gateway is unreachable."}
+    windows: list[str] = []
+
+    def script(request: Json) -> Reply:
+        if is_second_look(request):
+            return says(HOLDS)
+        if is_about_window(request):
+            windows.append(request["messages"][1]["content"])
+            report = {"claims": [{"claim": common, "category": "cascade"}]}
+            return says(calls=(("report", report),))
+        return says(calls=(("report", claims(single)),))
+
+    memory = Memory()
+    async with world(troubled, script, tmp_path / "sent", memory) as made:
+        deepened = await deepen(made.tier)
+    assert len([one for one in clusters_of(troubled) if one.finding]) >= 2
+    (told,) = windows
+    assert told.count("The tool says that a gateway is unreachable.") >= 2
+    (found,) = (one for one in deepened.report.findings if one.tier == "model")
+    assert found.title == "Both tools fail with the words of one gateway."
+    assert len(found.traces) == 40
+    async with world(troubled, script, tmp_path / "sent", memory) as made:
+        again = await deepen(made.tier)
+        assert made.server.requests == []
+    assert again.report.findings == deepened.report.findings
+    assert WINDOW not in again.passed_over
+
+
+async def test_a_run_that_dies_goes_on_where_it_was(troubled: Environment, tmp_path: Path) -> None:
     """The endpoint dies at each request in turn; nothing that was answered to the end is asked again."""
     memory = tmp_path / "answers.jsonl"
-    with environment_of(two_troubles().rows, masked) as environment:
-        asked: list[str] = []
-        alive = [0]
+    asked: list[str] = []
+    alive = [0]
 
-        def script(request: Json) -> Reply:
-            if not alive[0]:
-                return status(401, "the key was withdrawn")
-            alive[0] -= 1
-            if is_second_look(request):
-                return says(HOLDS)
-            asked.append(request["messages"][1]["content"])
-            return says(calls=(("report", {"claims": []}),))
+    def script(request: Json) -> Reply:
+        if not alive[0]:
+            return status(401, "the key was withdrawn")
+        alive[0] -= 1
+        if is_second_look(request):
+            return says(HOLDS)
+        asked.append(request["messages"][1]["content"])
+        return says(calls=(("report", {"claims": []}),))
 
-        for lives in (1, 50):
-            alive[0] = lives
-            llm = {"parallelism": 1}
-            async with world(environment, script, tmp_path / "sent", Memory(memory), **llm) as made:
-                if lives < 50:
-                    with pytest.raises(Rejected):
-                        await deepen(made.tier)
-                else:
+    for lives in (1, 50):
+        alive[0] = lives
+        llm = {"parallelism": 1}
+        async with world(troubled, script, tmp_path / "sent", Memory(memory), **llm) as made:
+            if lives < 50:
+                with pytest.raises(Rejected):
                     await deepen(made.tier)
-        assert len(clusters_of(environment)) >= 2
-        assert len(asked) == len(set(asked)) == len(clusters_of(environment))
+            else:
+                await deepen(made.tier)
+    assert len(clusters_of(troubled)) >= 2
+    assert len(asked) == len(set(asked)) == len(clusters_of(troubled))

@@ -3,16 +3,21 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from halo_otel.analysis.judgement import Judgement
 from halo_otel.model.goal import Level
 from halo_otel.recursion import plan
 from halo_otel.recursion.environment.environment import Environment
 from halo_otel.recursion.plan import Cluster, Kind, Part
-from tests.analysis.conftest import Traffic
+from tests.analysis.conftest import Run, Traffic
 from tests.recursion.environments import environment_of, real_runs
+
+# Where one look more is needed, and the one before and behind; one that would need more than there may be.
+LENGTHS = (
+    *(1, 2, 5),
+    *(n * plan.STEPS_MAX + by for n in range(1, plan.PARTS_MAX + 2) for by in (-1, 0, 1)),
+    (plan.PARTS_MAX**2 + 1) * plan.STEPS_MAX,
+)
 
 
 @pytest.fixture(scope="module", params=["tau-airline", "intercode-sql"])
@@ -45,43 +50,47 @@ def test_parts_of_real_runs_are_few_small_and_apart(real: Environment) -> None:
         assert len(spans) == len(set(spans))
 
 
-def long_run(turns: int, wrong: int | None = None) -> Traffic:
-    """One run of many steps, of which one may go wrong for good."""
-    traffic = Traffic()
+def long_run(traffic: Traffic, turns: int, wrong: int | None = None) -> Run:
+    """A run of many steps, of which one may go wrong for good."""
     run = traffic.run(outcome=None)
     for number in range(turns):
         error = "no such place" if number == wrong else None
         run.call("search", {"q": f"trip {number}"}, f"found {number}", error=error)
-    return traffic
+    return run
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.integers(1, 60))
-def test_a_run_of_any_length_is_cut_into_few_looks(turns: int) -> None:
-    with environment_of(long_run(turns).rows) as environment:
-        (judgement,) = environment.judgements
-        parts = plan.parts_of(environment, cluster_of((judgement,)), judgement.trace_id, None)
-        judged = [leaf for part in parts for leaf in leaves(environment, part)]
-        steps = sum(node.level is Level.STEP for node in environment.goals(judgement.trace_id))
-        covered = min(steps, plan.STEPS_MAX * plan.PARTS_MAX)
-        assert len(judged) <= plan.PARTS_MAX**2
-        told = {span for leaf in judged for span in leaf.spans}
-        seen = [
-            node
-            for node in environment.goals(judgement.trace_id)
-            if node.level is Level.STEP and node.span_id in told
-        ]
-        assert len(seen) >= min(covered, plan.STEPS_MAX)
+def looks(environment: Environment, trace_id: str) -> list[Part]:
+    """What is looked at of one run, by itself."""
+    (judgement,) = (one for one in environment.judgements if one.trace_id == trace_id)
+    parts = plan.parts_of(environment, cluster_of((judgement,)), trace_id, None)
+    return [leaf for part in parts for leaf in leaves(environment, part)]
+
+
+def test_a_run_of_any_length_is_cut_into_few_looks() -> None:
+    traffic = Traffic()
+    runs = [long_run(traffic, turns) for turns in LENGTHS]
+    with environment_of(traffic.rows) as environment:
+        for run in runs:
+            judged = looks(environment, run.trace_id)
+            steps = [
+                node.span_id for node in environment.goals(run.trace_id) if node.level is Level.STEP
+            ]
+            covered = min(len(steps), plan.STEPS_MAX * plan.PARTS_MAX)
+            assert len(judged) <= plan.PARTS_MAX**2
+            told = {span for leaf in judged for span in leaf.spans}
+            assert len(told.intersection(steps)) >= min(covered, plan.STEPS_MAX)
 
 
 def test_what_went_wrong_is_looked_at_however_long_the_run_is() -> None:
-    for wrong in (3, 47, 88):
-        with environment_of(long_run(90, wrong).rows) as environment:
-            (judgement,) = environment.judgements
-            parts = plan.parts_of(environment, cluster_of((judgement,)), judgement.trace_id, None)
-            judged = [leaf for part in parts for leaf in leaves(environment, part)]
-            (bad,) = environment.rows("select span_id from spans where failed and kind = 'tool'")[0]
-            assert any(bad in leaf.spans for leaf in judged)
+    traffic = Traffic()
+    runs = [long_run(traffic, 90, wrong) for wrong in (3, 47, 88)]
+    with environment_of(traffic.rows) as environment:
+        for run in runs:
+            ((bad,),) = environment.rows(
+                "select span_id from spans where failed and kind = 'tool' and trace_id = ?",
+                [run.trace_id],
+            )
+            assert any(bad in leaf.spans for leaf in looks(environment, run.trace_id))
 
 
 def test_a_passing_run_answers_part_by_part() -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -86,6 +87,15 @@ def schedule(rig: Rig, faults: Faults, watch: Watch, *, seconds: float) -> tuple
         faults.strike(next(turns))
     threading.Event().wait(max(0.0, seconds - watch.elapsed_s))
     return begin_s, watch.elapsed_s
+
+
+def each_once(rig: Rig, faults: Faults, watch: Watch, *, pause_s: float) -> tuple[float, float]:
+    """Every kind of fault, in an order of chance."""
+    kinds = (*faults.restarting, *faults.gentle)
+    for fault in islice(faults.in_turn(kinds), len(kinds)):
+        threading.Event().wait(pause_s)
+        faults.strike(fault)
+    return watch.elapsed_s, watch.elapsed_s
 
 
 def nothing(rig: Rig, faults: Faults, watch: Watch, *, seconds: float) -> tuple[float, float]:

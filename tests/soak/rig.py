@@ -70,7 +70,7 @@ class Sender:
         phase_s: float,
         log: Path,
         *,
-        spans_a_request: int = 450,
+        spans_a_request: int,
     ) -> None:
         self._arguments = [str(one) for one in (port, rate, lane, phase_s, spans_a_request)]
         self._log = log
@@ -122,11 +122,20 @@ class Rig:
     """All processes of a soak, in `directory`.
 
     `lookback_s` bounds what the engine holds, so it is reached early; what is stored later than that
-    is not analysed.
+    is not analysed. `spans_a_request` is what the Collector is sent at once, `probe_rate` how many spans a
+    second the service is sent beside it.
     """
 
     def __init__(
-        self, binary: Path, directory: Path, rate: float, *, window_s: int, lookback_s: int
+        self,
+        binary: Path,
+        directory: Path,
+        rate: float,
+        *,
+        window_s: int,
+        lookback_s: int,
+        spans_a_request: int = 450,
+        probe_rate: float = PROBE_RATE,
     ) -> None:
         settings = {
             "HALO_WINDOW_LENGTH": f"{window_s}s",
@@ -147,11 +156,16 @@ class Rig:
         settings["HALO_EXPORTERS_OTLP_ENDPOINT"] = f"127.0.0.1:{self.collector.findings_port}"
         phase_s = 3.0 * window_s
         self.load = Sender(
-            self.collector.agents_port, rate, FULL_LANE, phase_s, directory / "load.log"
+            self.collector.agents_port,
+            rate,
+            FULL_LANE,
+            phase_s,
+            directory / "load.log",
+            spans_a_request=spans_a_request,
         )
         self.probe = Sender(
             self.service.grpc_port,
-            PROBE_RATE,
+            probe_rate,
             PROBE_LANE,
             phase_s,
             directory / "probe.log",

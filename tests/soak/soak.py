@@ -12,7 +12,6 @@ instead, and that is all. Prints a table; the exit code is 1 if a limit is not k
 import argparse
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this is a script
 
+from tests.built import built
 from tests.soak.course import kill, schedule, soak
 from tests.soak.rig import Rig
 from tests.soak.table import cpu, exactness, growth, show, speed
@@ -44,7 +44,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="halo-soak-") as scratch:
         # Kills leave a backlog of minutes behind, and short windows are quick to have something to tell.
         window_s, lookback_s = (4, 180) if asked.kills else (10, 60)
-        rig = Rig(collector_binary(), Path(scratch), rate, window_s=window_s, lookback_s=lookback_s)
+        rig = Rig(built("collector"), Path(scratch), rate, window_s=window_s, lookback_s=lookback_s)
         outcome = soak(rig, Path(scratch), course, seed=asked.seed)
     lines = exactness(outcome)
     if not asked.kills:
@@ -53,11 +53,6 @@ def main() -> int:
     print(f"seed {asked.seed}, {outcome.elapsed_s:.0f} s of traffic, {took_s:.0f} s in all")
     show(outcome, [*lines, *cpu(outcome)])
     return 0 if all(line.kept for line in lines) else 1
-
-
-def collector_binary() -> Path:
-    build = [str(Path(__file__).parents[2] / ".ci" / "collector" / "build"), "--path"]
-    return Path(subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip())
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.course import Course, kill, schedule, soak
+from tests.soak.course import Course, each_once, kill, soak
 from tests.soak.rig import Rig
 from tests.soak.table import exactness, show
 
 RATE = 300.0
-SECONDS = 40.0
+PROBE_RATE = 60.0
+PAUSE_S = 1.0
 KILLS = 5
 
 
@@ -23,11 +24,18 @@ def test_nothing_is_lost_doubled_or_forgotten_to_tell(
 ) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
-    course: Course = partial(schedule, seconds=SECONDS)
+    course: Course = partial(each_once, pause_s=PAUSE_S)
     if kills:
         course = partial(kill, kills=kills, seed=seed)
     outcome = soak(
-        Rig(collector_binary, tmp_path, RATE, window_s=4, lookback_s=180),
+        Rig(
+            collector_binary,
+            tmp_path,
+            RATE,
+            window_s=4,
+            lookback_s=180,
+            probe_rate=PROBE_RATE,
+        ),
         tmp_path,
         course,
         seed=seed,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.built import built
+
 ROOT = Path(__file__).parents[2]
 SUPPLY = ROOT / ".ci" / "supply"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -15,8 +17,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """The Python of that environment; skips where nobody built it, but never in CI."""
-    said = subprocess.run([SUPPLY / "build", "--path"], capture_output=True, text=True, check=True)
-    python = Path(said.stdout.strip()) / "bin" / "python"
+    python = built("supply") / "bin" / "python"
     if not (python.parents[1] / "complete").exists():
         missing = "the tools of .ci/supply are not installed: run `make supply`"
         if os.environ.get("CI"):

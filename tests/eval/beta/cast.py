@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -79,33 +80,7 @@ class Cast:
 
     def team_tools(self) -> tuple[Tool, ...]:
         """What the framework offers every agent: hand over, give away, ask a human."""
-        text = {"type": "string"}
-        over = tuple(
-            Tool(
-                name=f"transfer_to_{agent.name.lower().replace(' ', '_')}",
-                says=f"Hand over to {agent.name}",
-                takes={"agent_name": text, "reason": text},
-                needs=("agent_name",),
-                median_s=0.02,
-            )
-            for agent in self.agents
-        )
-        return (
-            *over,
-            Tool(
-                name="delegate",
-                says="Give a part of the task to somebody",
-                takes={"agent_name": text, "task": text},
-                needs=("agent_name", "task"),
-                median_s=0.05,
-            ),
-            Tool(
-                name="ask_human_approval",
-                says="Ask the manager on duty",
-                takes={"question": text},
-                needs=("question",),
-            ),
-        )
+        return _team_tools(self.agents)
 
     def agent(self, name: str) -> Agent:
         return next(agent for agent in self.agents if agent.name == name)
@@ -114,3 +89,34 @@ class Cast:
         tool = self.tool(self.change)
         assert tool is not None
         return tuple(tool.takes[self.choice]["enum"])
+
+
+@cache
+def _team_tools(agents: tuple[Agent, ...]) -> tuple[Tool, ...]:
+    text = {"type": "string"}
+    over = tuple(
+        Tool(
+            name=f"transfer_to_{agent.name.lower().replace(' ', '_')}",
+            says=f"Hand over to {agent.name}",
+            takes={"agent_name": text, "reason": text},
+            needs=("agent_name",),
+            median_s=0.02,
+        )
+        for agent in agents
+    )
+    return (
+        *over,
+        Tool(
+            name="delegate",
+            says="Give a part of the task to somebody",
+            takes={"agent_name": text, "task": text},
+            needs=("agent_name", "task"),
+            median_s=0.05,
+        ),
+        Tool(
+            name="ask_human_approval",
+            says="Ask the manager on duty",
+            takes={"question": text},
+            needs=("question",),
+        ),
+    )
