@@ -7,7 +7,8 @@ export GOTOOLCHAIN=local CGO_ENABLED=0
 
 # Neither optimized nor with words for a debugger: what answers small questions builds in less than two
 # thirds of the time. Who builds with the same words shares the standard library, too.
-quick=(-trimpath -buildvcs=false "-gcflags=all=-N -l -dwarf=false -c=1" "-ldflags=-s -w")
+unoptimized="-N -l -dwarf=false -c=1"
+quick=(-trimpath -buildvcs=false "-gcflags=all=$unoptimized" "-ldflags=-s -w")
 
 # once WHO WHAT CACHE NAME MAKE: print CACHE/NAME; if it is not there, call MAKE in an empty directory, where it
 # makes NAME. Two builds at once wait for each other; one that is cut off leaves nothing that looks finished.

@@ -119,6 +119,8 @@ def _environ(emission: Emission, rig: Rig) -> dict[str, str]:
         "OTEL_METRICS_EXPORTER": "none",
         # Nobody is told that this ran.
         "DO_NOT_TRACK": "1",
+        # LiteLLM would fetch a price list from the network.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         **emission.environ,
     }
 

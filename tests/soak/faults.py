@@ -66,6 +66,7 @@ class Faults:
         self._rig.service.start(wait=False)
 
     def stop_service(self) -> None:
+        self._rig.service.wait_ready()  # a process that has only begun knows of no signal yet
         code = self._rig.service.process.stop()
         assert code == 0, f"the service ended with code {code}"
         self._rig.service.start(wait=False)
