@@ -142,7 +142,9 @@ def test_findings_come_once_however_often_the_engine_dies_while_it_finds_them(
 ) -> None:
     service = analysing
     for number, where in enumerate(INTERRUPTED, start=1):
-        assert interrupt(service, where, lambda engine: os.kill(engine, signal.SIGKILL)) != 0
+        code = interrupt(service, where, lambda engine: os.kill(engine, signal.SIGKILL))
+        # What tells the findings writes there, too: then the answer may be under way already.
+        assert code != 0 or where == "registry"
         wait_for_restarts(service, number)
         service.wait_ready()
 
