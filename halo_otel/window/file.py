@@ -180,9 +180,8 @@ class WindowFile:
     def delete(self, con: Connection) -> None:
         """Remove the file for good; no view may be open on it."""
         self.detach(con)
-        self.path.unlink(
-            missing_ok=True
-        )  # nobody holds it open, so somebody may have been before us
+        # Nobody holds it open, so somebody may have been before us.
+        self.path.unlink(missing_ok=True)
         wal_of(self.path).unlink(missing_ok=True)
 
 

@@ -90,8 +90,9 @@ def append(
     except BaseException:
         known.forget(added)
         con.rollback()
-        con.unregister("batch")
         raise
+    finally:
+        con.unregister("batch")  # it would keep the last rows
     try:
         con.commit()
     except BaseException:  # the transaction has ended as well
@@ -118,7 +119,6 @@ def _insert(
         # A relation's `query` would tell of an error only that the transaction is aborted, not its reason.
         con.register("batch", table)
         con.execute(insertion)
-        con.unregister("batch")
     for ids in (known, added):
         ids.resources.update(resources.get("resource_id", ()))
         ids.scopes.update(scopes.get("scope_id", ()))
